@@ -3,11 +3,9 @@ package scenarios
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/rollout"
 	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
@@ -149,15 +147,6 @@ func (m *migration) switched(effect rollout.Effect, then stage, overrides ...spe
 		}
 		return m.posture(ctx, t, then)
 	}
-}
-
-// clientFirst moves the client's step before those of the servers, and has it wait until the servers take the client for failed,
-// which is what comes of that order.
-func clientFirst(p *rollout.Plan) {
-	at := slices.IndexFunc(p.Steps, func(s rollout.Step) bool { return s.Node == string(pki.Client)+"-1" })
-	s := p.Steps[at]
-	s.Await = []rollout.Await{takenForFailed(s.Node)}
-	p.Steps = slices.Insert(slices.Delete(p.Steps, at, at+1), 0, s)
 }
 
 // takenForFailed waits until the servers have the client as down.

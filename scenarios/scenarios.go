@@ -18,7 +18,7 @@ func All() []scenario.Scenario {
 		plainHTTP(), wrongRole(), gossip(), listener(), bitFlips(), bitFlipsBetweenServers(), regions(), electedAgain(), jobRuns(),
 		domainOfTheirOwn(), cfsslGuide(), vaultDenies(), vaultGuide(),
 		leafRenewal(), newAuthority(), leavesFirst(), expired(), reloads(),
-		toTLS(),
+		gossipKeys(), gossipAdded(), toTLS(), toTLSByUpgradeMode(), lockedOut(), aclsOn(),
 	}
 }
 

@@ -23,7 +23,9 @@ func EnableACL(ctx context.Context, l *lab.Lab, t Target, secret string) (Plan, 
 	}
 	t.Nodes = Order(Members(l), leader.Name())
 	servers := t.Nodes[:len(l.Servers())]
-	t.Choose = func(*lab.Node, []Line, bool) (Effect, string) { return Restart, "acl.enabled: a reload does not read it" }
+	t.Choose = func(*lab.Node, []Line, bool) (Effect, string) {
+		return Restart, "acl.enabled: a reload does not read it"
+	}
 	t.Await = func(n *lab.Node) []Await {
 		switch {
 		case n.Role() == pki.Client:

@@ -1,0 +1,66 @@
+package scenarios
+
+import (
+	"slices"
+
+	"nomadlab.internal/lab/rollout"
+	"nomadlab.internal/lab/scenario"
+)
+
+// ClientFirst returns the migration to TLS in the wrong order: the client before the servers, and without patience for silent
+// clients.
+func ClientFirst() scenario.Scenario {
+	s := toTLS()
+	s.Steps = func() []scenario.Step {
+		m := &migration{edit: clientFirst, grace: "1s"}
+		all := m.steps()
+		return append(all[:3:3], all[len(all)-1])
+	}
+	return s
+}
+
+// clientFirst moves the client's step before those of the servers, and has it wait until the servers take the client for failed,
+// which is what comes of that order.
+func clientFirst(p *rollout.Plan) {
+	at := slices.IndexFunc(p.Steps, func(s rollout.Step) bool { return s.Node == "client-1" })
+	s := p.Steps[at]
+	s.Await = []rollout.Await{takenForFailed(s.Node)}
+	p.Steps = slices.Insert(slices.Delete(p.Steps, at, at+1), 0, s)
+}
+
+// OtherToken returns the scenario in which ACLs are bootstrapped with a token that the callers do not carry.
+func OtherToken() scenario.Scenario {
+	s := aclsOn()
+	s.Steps = func() []scenario.Step { return (&aclChange{other: true}).steps() }
+	return s
+}
+
+// ClosedByReload returns the migration whose upgrade mode is to end by a reload.
+func ClosedByReload() scenario.Scenario {
+	s := toTLSByUpgradeMode()
+	s.Steps = func() []scenario.Step { return (&upgradeMode{reloads: true}).steps() }
+	return s
+}
+
+// NeverUsed returns the rotation that removes the old gossip key without having the servers use the new one.
+func NeverUsed() scenario.Scenario {
+	s := gossipKeys()
+	s.Steps = func() []scenario.Step {
+		return (&gossipRotation{edit: func(p *rollout.Plan) {
+			p.Steps = slices.DeleteFunc(p.Steps, func(s rollout.Step) bool { return s.Title == "use the new gossip key on all servers" })
+		}}).steps()
+	}
+	return s
+}
+
+// OneServerLeftOut returns the addition of gossip encryption that leaves out the first server.
+func OneServerLeftOut() scenario.Scenario {
+	s := gossipAdded()
+	s.Steps = func() []scenario.Step {
+		return (&gossipAddition{edit: func(p *rollout.Plan) {
+			at := slices.IndexFunc(p.Steps, func(s rollout.Step) bool { return s.Node != "" })
+			p.Steps = slices.Delete(p.Steps, at, at+1)
+		}}).steps()
+	}
+	return s
+}
