@@ -119,7 +119,7 @@ func (a *aclChange) switchOn(ctx context.Context, t *scenario.T) error {
 	}
 	leaders := time.Time{}
 	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{
-		Recorder: &a.recorder,
+		Recorder: a.recorder,
 		Before: func(ctx context.Context, i int, _ rollout.Step) error {
 			switch i {
 			case 0:
