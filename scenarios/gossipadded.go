@@ -47,7 +47,7 @@ func (g *gossipAddition) steps() []scenario.Step {
 		return nil
 	}
 	return []scenario.Step{
-		{Title: "The servers answer whoever gossips with them, and work runs on the cluster", Do: g.beginAt(gossipInClear)},
+		{Title: "The servers answer every caller that gossips with them, and work runs on the cluster", Do: g.beginAt(gossipInClear)},
 		{Title: "One server after another restarts with the key, the leader last", Do: g.add},
 		{Title: "Each server refuses a ping without the key, and answers one with it", Do: g.refuses},
 		g.end("Nothing was lost: each acknowledged write is there, no call failed after retry, and each allocation stayed"),

@@ -19,7 +19,7 @@ import (
 func toTLSByUpgradeMode() scenario.Scenario {
 	return scenario.Scenario{
 		Name:  "rpc-upgrade-mode-is-safe-without-names",
-		Claim: "Servers in tls.rpc_upgrade_mode that do not verify names yet serve plaintext and TLS clients side by side, to whoever reaches their ports. A reload does not end that; a restart does.",
+		Claim: "Servers in tls.rpc_upgrade_mode that do not verify names yet serve plaintext and TLS clients side by side, to every caller that reaches their ports. A reload does not end that; a restart does.",
 		Spec:  changeSpecWith(withoutTLS()),
 		Steps: func() []scenario.Step { return (&upgradeMode{}).steps() },
 	}

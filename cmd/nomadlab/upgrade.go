@@ -35,7 +35,7 @@ The configuration stays as it is. Where the lab's own configuration lacks a sett
 version does not know it, --new-settings adds it when all nodes run the new version.
 
 With --node only these nodes change, and the lab runs two versions. A client may not be newer than
-a server. There is no way back: Nomad does not promise that an older version reads the state of a
+a server. There is no way back: Nomad does not guarantee that an older version reads the state of a
 newer one. So an upgrade that is interrupted stops after the node at which it is, and the same
 command goes on.`,
 		Example: `  nomadlab up --nomad-version 1.10.5

@@ -364,7 +364,7 @@ func (out *Outcome) Undo(ctx context.Context, l *lab.Lab, o Options) error {
 
 func (was before) undo(ctx context.Context, l *lab.Lab, o Options) error {
 	if was.step.Version != "" {
-		return fmt.Errorf("%w: Nomad does not promise that an older version reads the state of a newer one", ErrIrreversible)
+		return fmt.Errorf("%w: Nomad does not guarantee that an older version reads the state of a newer one", ErrIrreversible)
 	}
 	back := Step{
 		Node: was.step.Node, Title: "take back: " + was.step.Title, Files: was.files, Effect: was.step.Effect, Access: was.access,
