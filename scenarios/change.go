@@ -69,17 +69,17 @@ var errNoWork = errors.New("no work runs beside the change: see the step that st
 // begin returns the step that takes the posture before the change, and starts the work.
 func (c *change) begin() scenario.Step {
 	return scenario.Step{Title: "The posture before the change is taken, and work runs on the cluster", Do: func(ctx context.Context, t *scenario.T) error {
-		c.watch(ctx, t)
+		c.recorder = t.Recorder()
 		if err := c.posture(ctx, t, before); err != nil {
 			return err
 		}
+		c.watch(ctx, t)
 		return c.start(ctx, t)
 	}}
 }
 
 // watch records on the scenario's timeline what changes in the cluster, until the change is judged or the scenario ends.
 func (c *change) watch(ctx context.Context, t *scenario.T) {
-	c.recorder = t.Recorder()
 	unwatch := observe.Start(context.WithoutCancel(ctx), t.Lab, c.recorder)
 	c.unwatch = unwatch
 	t.Cleanup(func() { _ = unwatch() })

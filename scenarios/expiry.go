@@ -84,7 +84,7 @@ func (e *expiry) shorten(ctx context.Context, t *scenario.T) error {
 			return err
 		}
 		t.Say("the certificates ended before all agents had them: they get longer ones")
-		if err := e.rolloutOf(ctx, t, t.Lab.Authority()); err != nil {
+		if err := e.rolloutOf(ctx, t, t.Lab.Authority(), allAtOnce); err != nil {
 			return err
 		}
 	}
@@ -94,7 +94,7 @@ func (e *expiry) shorten(ctx context.Context, t *scenario.T) error {
 // shortenTo has all agents take certificates of that life, and opens the connections that are held while they end. An error after
 // their end says nothing.
 func (e *expiry) shortenTo(ctx context.Context, t *scenario.T, life time.Duration) error {
-	if err := e.rolloutOf(ctx, t, t.Lab.Authority().WithLeafTTL(life)); err != nil {
+	if err := e.rolloutOf(ctx, t, t.Lab.Authority().WithLeafTTL(life), func(*rollout.Plan) {}); err != nil {
 		return err
 	}
 	var err error
@@ -108,8 +108,8 @@ func (e *expiry) shortenTo(ctx context.Context, t *scenario.T, life time.Duratio
 	return nil
 }
 
-// rolloutOf renews the certificates of all nodes by that authority, each in turn, and reloads them.
-func (e *expiry) rolloutOf(ctx context.Context, t *scenario.T, from *pki.Authority) error {
+// rolloutOf renews the certificates of all nodes by that authority, each in turn, by a plan that edit changes.
+func (e *expiry) rolloutOf(ctx context.Context, t *scenario.T, from *pki.Authority, edit func(*rollout.Plan)) error {
 	nodes := e.nodes
 	if nodes == nil {
 		var err error
@@ -139,6 +139,7 @@ func (e *expiry) rolloutOf(ctx context.Context, t *scenario.T, from *pki.Authori
 		return err
 	}
 	p.Title = "take certificates that end soon"
+	edit(&p)
 	bounded, cancel := context.WithDeadline(ctx, e.first)
 	defer cancel()
 	e.nodes, e.short = nodes, issued
@@ -304,8 +305,15 @@ func (e *expiry) restart(ctx context.Context, t *scenario.T) error {
 	return refusesWrites(ctx, t.Lab)
 }
 
-// renew brings the cluster back. Nothing is awaited between the nodes: none can reach another one before that has its own new
-// certificate.
+// allAtOnce has the rollout wait at its end alone: no agent can reach another one before that has a certificate which is valid.
+func allAtOnce(p *rollout.Plan) {
+	for i := range p.Steps {
+		p.Steps[i].Await = nil
+	}
+	p.Steps[len(p.Steps)-1].Await = []rollout.Await{rollout.LabReady()}
+}
+
+// renew brings the cluster back.
 func (e *expiry) renew(ctx context.Context, t *scenario.T) error {
 	if len(e.restarted) == 0 {
 		return errNotExpired
@@ -319,13 +327,12 @@ func (e *expiry) renew(ctx context.Context, t *scenario.T) error {
 		return err
 	}
 	p.Title = "renew the certificates that have expired"
+	allAtOnce(&p)
 	for i, s := range p.Steps {
-		p.Steps[i].Await = nil
 		if slices.ContainsFunc(e.restarted, func(n *lab.Node) bool { return n.Name() == s.Node }) {
 			p.Steps[i].Effect, p.Steps[i].Why = rollout.Restart, "an agent that was never ready since its start may end on a reload"
 		}
 	}
-	p.Steps[len(p.Steps)-1].Await = []rollout.Await{rollout.LabReady()}
 	if e.edit != nil {
 		e.edit(&p)
 	}
