@@ -413,7 +413,7 @@ func (r *reloading) noAuthority(ctx context.Context, t *scenario.T) error {
 	if _, err := rollout.Run(ctx, t.Lab, sound, rollout.Options{Recorder: r.recorder}); err != nil {
 		return err
 	}
-	if _, err := rollout.Run(ctx, t.Lab, step(garbage, "read a CA file without a certificate", ended(n)), rollout.Options{Recorder: r.recorder}); err != nil {
+	if _, err := rollout.Run(ctx, t.Lab, step(garbage, "read a CA file without a certificate", ended(n), rollout.LeaderKnown(n.Region())), rollout.Options{Recorder: r.recorder}); err != nil {
 		return err
 	}
 	s, err := n.State(ctx)
