@@ -1,8 +1,11 @@
 package scenarios
 
 import (
+	"context"
+	"fmt"
 	"slices"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/rollout"
 	"nomadlab.internal/lab/scenario"
 )
@@ -26,6 +29,30 @@ func clientFirst(p *rollout.Plan) {
 	s := p.Steps[at]
 	s.Await = []rollout.Await{takenForFailed(s.Node)}
 	p.Steps = slices.Insert(slices.Delete(p.Steps, at, at+1), 0, s)
+}
+
+// takenForFailed waits until the servers have the client as down.
+func takenForFailed(client string) rollout.Await {
+	return rollout.Await{What: "the servers take " + client + " for failed", Met: func(ctx context.Context, l *lab.Lab) error {
+		server, err := l.Leader(ctx, "")
+		if err != nil {
+			return err
+		}
+		c, err := server.API()
+		if err != nil {
+			return err
+		}
+		nodes, _, err := c.Nodes().List(asking(ctx))
+		if err != nil {
+			return fmt.Errorf("ask %s for its clients: %w", server.Name(), err)
+		}
+		for _, n := range nodes {
+			if n.Name == client && n.Status == "down" {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s is not down", client)
+	}}
 }
 
 // OtherToken returns the scenario in which ACLs are bootstrapped with a token that the callers do not carry.
@@ -62,5 +89,12 @@ func OneServerLeftOut() scenario.Scenario {
 			p.Steps = slices.Delete(p.Steps, at, at+1)
 		}}).steps()
 	}
+	return s
+}
+
+// WithoutNames returns the scenario of the locked out client with servers that verify no names, which lock out nobody.
+func WithoutNames() scenario.Scenario {
+	s := lockedOut()
+	s.Steps = func() []scenario.Step { return (&upgradeMode{}).lockedOutSteps() }
 	return s
 }

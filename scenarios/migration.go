@@ -148,27 +148,3 @@ func (m *migration) switched(effect rollout.Effect, then stage, overrides ...spe
 		return m.posture(ctx, t, then)
 	}
 }
-
-// takenForFailed waits until the servers have the client as down.
-func takenForFailed(client string) rollout.Await {
-	return rollout.Await{What: "the servers take " + client + " for failed", Met: func(ctx context.Context, l *lab.Lab) error {
-		server, err := l.Leader(ctx, "")
-		if err != nil {
-			return err
-		}
-		c, err := server.API()
-		if err != nil {
-			return err
-		}
-		nodes, _, err := c.Nodes().List(asking(ctx))
-		if err != nil {
-			return fmt.Errorf("ask %s for its clients: %w", server.Name(), err)
-		}
-		for _, n := range nodes {
-			if n.Name == client && n.Status == "down" {
-				return nil
-			}
-		}
-		return fmt.Errorf("%s is not down", client)
-	}}
-}

@@ -30,6 +30,7 @@ func TestWrongOrdersAreNoticed(t *testing.T) {
 		{name: "the client goes to TLS before the servers", scenario: scenarios.ClientFirst(), finding: "work-keeps-its-allocations-moved-or-lost"},
 		{name: "the token of the bootstrap is not the agreed one", scenario: scenarios.OtherToken(), finding: "work-keeps-its-calls-failed-after-retry"},
 		{name: "upgrade mode is to end by a reload", scenario: scenarios.ClosedByReload(), step: 7, says: "rpc-refuses-plaintext-nomad-rpc"},
+		{name: "servers in upgrade mode verify no names", scenario: scenarios.WithoutNames(), step: 3, says: "want one that is pending"},
 		{name: "the new gossip key is not used before the old one is removed", scenario: scenarios.NeverUsed(), step: 3, says: "answered with an error"},
 		{name: "one server gets no gossip key", scenario: scenarios.OneServerLeftOut(), step: 2, says: "waited", within: 15 * time.Second},
 	} {

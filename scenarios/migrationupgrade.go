@@ -4,7 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+
+	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/load"
@@ -29,21 +30,21 @@ func toTLSByUpgradeMode() scenario.Scenario {
 func lockedOut() scenario.Scenario {
 	return scenario.Scenario{
 		Name:  "rpc-upgrade-mode-with-names-locks-clients-out",
-		Claim: "Servers in tls.rpc_upgrade_mode that verify names deny plaintext clients what every client needs, so that they count as failed after their grace; once the servers verify no names, the clients are back.",
+		Claim: "Servers in tls.rpc_upgrade_mode that verify names deny a plaintext client its allocations, at the leader its heartbeats too: what it has goes on, and it gets no more, until the servers verify no names.",
 		Spec:  changeSpecWith(withoutTLS()),
-		Steps: func() []scenario.Step { return (&upgradeMode{}).lockedOutSteps() },
+		Steps: func() []scenario.Step { return (&upgradeMode{names: true}).lockedOutSteps() },
 	}
 }
 
 // upgradeMode is what the steps share.
 type upgradeMode struct {
 	change
-	// names has the servers verify names from the beginning, which is the wrong twin.
+	// names has the servers verify names from the beginning.
 	names bool
 	// reloads has the mode end by a reload alone, which is the other wrong twin.
 	reloads bool
 
-	closed bool
+	upgraded bool
 }
 
 // inUpgradeMode is the stage in which the servers are in upgrade mode, and the clients have TLS.
@@ -176,64 +177,111 @@ func (u *upgradeMode) leave(ctx context.Context, t *scenario.T, effect rollout.E
 
 func (u *upgradeMode) lockedOutSteps() []scenario.Step {
 	u.open = openInPlaintext
-	u.limits = load.Limits{Moved: len(jobsOfLoad), Restarted: len(jobsOfLoad)}
 	return []scenario.Step{
 		{Title: "The plaintext cluster refuses nobody, and work runs on it", Do: u.beginAt(inPlaintext)},
 		{Title: "The servers are reloaded with TLS, in upgrade mode, verifying names, as the documentation has it", Do: u.upgradeWithNames},
-		{Title: "The plaintext client is denied what it needs, and counts as failed after its grace", Do: u.clientFails},
-		{Title: "The servers restart, verify no names, and the client is ready again", Do: u.clientBack},
+		{Title: "The plaintext client is denied its new allocations: a new job does not start", Do: u.getsNoWork},
+		{Title: "The servers restart, verify no names, and the job starts", Do: u.clientBack},
 		{Title: "The client is reloaded with TLS", Do: u.toward("give the client TLS", upgradingServers(false)...)},
 		{Title: "A restart ends upgrade mode", Do: u.close},
-		u.end("No acknowledged write was lost and no call failed after retry; the client's allocations were replaced or restarted"),
+		u.end("What ran before went on all the time: each acknowledged write is there, no call failed after retry, and each allocation stayed"),
 	}
 }
-
-// jobsOfLoad are the allocations of a load on one client.
-var jobsOfLoad = [2]string{"service", "batch"}
 
 // errNoUpgrade is the error of a step that needs servers in upgrade mode.
 var errNoUpgrade = errors.New("the servers are not in upgrade mode: see the step that does it")
 
 func (u *upgradeMode) upgradeWithNames(ctx context.Context, t *scenario.T) error {
-	u.names = true
 	if err := u.upgrade(ctx, t); err != nil {
 		return err
 	}
-	u.closed = true
+	u.upgraded = true
 	return nil
 }
 
-// clientFails waits until the client has logged why it is denied, and until the servers take it for failed.
-func (u *upgradeMode) clientFails(ctx context.Context, t *scenario.T) error {
-	if !u.closed {
+// lateJob is the job that is registered while names are verified.
+const lateJob = "late"
+
+// getsNoWork registers a job, and waits until the client has logged that it is denied its allocations, which must be pending then.
+func (u *upgradeMode) getsNoWork(ctx context.Context, t *scenario.T) error {
+	if !u.upgraded {
 		return errNoUpgrade
 	}
-	client, began := t.Lab.Clients()[0], time.Now()
-	if err := poll.Until(ctx, client.Name()+" to log that it is denied", func(context.Context) string {
-		line := sinceMark(client, 0, "Permission denied", "")
-		if line == "" {
-			return "it did not"
+	client := t.Lab.Clients()[0]
+	mark, err := client.Log().Mark()
+	if err != nil {
+		return err
+	}
+	server, err := t.Lab.Leader(ctx, "")
+	if err != nil {
+		return err
+	}
+	c, err := server.API()
+	if err != nil {
+		return err
+	}
+	if _, _, err := c.Jobs().Register(sleepJob(t.Lab, lateJob), writing(ctx)); err != nil {
+		return fmt.Errorf("register a job: %w", err)
+	}
+	if err := poll.Until(ctx, client.Name()+" to log that it is denied its allocations", func(ctx context.Context) string {
+		if err := jobStatus(ctx, t.Lab, lateJob, api.AllocClientStatusRunning); err == nil {
+			return "" // nothing will be denied any more
 		}
-		t.Say("%s", line)
-		return ""
+		for _, call := range []string{"rpc=Node.GetClientAllocs", "rpc=Alloc.GetAllocs"} {
+			if line := sinceMark(client, mark, "Permission denied", call); line != "" {
+				t.Say("%s", line)
+				return ""
+			}
+		}
+		return "it did not"
 	}); err != nil {
 		return err
 	}
-	failed := takenForFailed(client.Name())
-	err := poll.Until(ctx, failed.What, func(ctx context.Context) string {
-		if err := failed.Met(ctx, t.Lab); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
-	if err == nil {
-		t.Say("%s counts as failed %.0f s after the last server took TLS", client.Name(), time.Since(began).Seconds())
+	return jobStatus(ctx, t.Lab, lateJob, api.AllocClientStatusPending)
+}
+
+// sleepJob returns a job of one task that does nothing, by a driver that every client of the lab has.
+func sleepJob(l *lab.Lab, id string) *api.Job {
+	task := api.NewTask("sleep", load.MockDriver)
+	task.Config = map[string]any{"run_for": "1h"}
+	if l.Contained() {
+		task.Driver, task.Config = load.RawExec, map[string]any{"command": "sleep", "args": []string{"3600"}}
 	}
-	return err
+	task.Resources = &api.Resources{CPU: new(1), MemoryMB: new(16)}
+	task.LogConfig = &api.LogConfig{MaxFiles: new(1), MaxFileSizeMB: new(1)}
+	group := api.NewTaskGroup("sleep", 1).AddTask(task)
+	group.EphemeralDisk = &api.EphemeralDisk{SizeMB: new(16)}
+	job := api.NewBatchJob(id, id, pki.DefaultRegion, 50).AddTaskGroup(group) //nolint:mnd // the usual priority
+	job.Datacenters = []string{"*"}
+	return job
+}
+
+// jobStatus returns an error unless the job has one allocation, with that status.
+func jobStatus(ctx context.Context, l *lab.Lab, id, status string) error {
+	server, err := l.Leader(ctx, "")
+	if err != nil {
+		return err
+	}
+	c, err := server.API()
+	if err != nil {
+		return err
+	}
+	all, _, err := c.Jobs().Allocations(id, true, asking(ctx))
+	if err != nil {
+		return fmt.Errorf("ask %s for the allocations of %s: %w", server.Name(), id, err)
+	}
+	if len(all) != 1 || all[0].ClientStatus != status {
+		var seen []string
+		for _, a := range all {
+			seen = append(seen, a.ClientStatus)
+		}
+		return fmt.Errorf("%s has the allocations %v, want one that is %s", id, seen, status)
+	}
+	return nil
 }
 
 func (u *upgradeMode) clientBack(ctx context.Context, t *scenario.T) error {
-	if !u.closed {
+	if !u.upgraded {
 		return errNoUpgrade
 	}
 	leader, err := t.Lab.Leader(ctx, "")
@@ -246,6 +294,11 @@ func (u *upgradeMode) clientBack(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	p.Steps = append(p.Steps, rollout.Step{Title: "the client is back", Effect: rollout.Nothing, Await: []rollout.Await{rollout.ClientReady(t.Lab.Clients()[0].Name())}})
+	p.Steps = append(p.Steps, rollout.Step{Title: "the client is back", Effect: rollout.Nothing, Await: []rollout.Await{
+		rollout.ClientReady(t.Lab.Clients()[0].Name()),
+		{What: "the new job runs", Met: func(ctx context.Context, l *lab.Lab) error {
+			return jobStatus(ctx, l, lateJob, api.AllocClientStatusRunning)
+		}},
+	}})
 	return u.through(ctx, t, p)
 }
