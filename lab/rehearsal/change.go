@@ -137,7 +137,7 @@ func (c Change) Notes() []string {
 		case l.Effect == Call && strings.EqualFold(l.Setting, encryptSetting):
 			notes = append(notes, "the gossip key changes by calls of the API; the file alone would change nothing until a server loses its data_dir")
 		case strings.HasPrefix(l.Setting, `plugin.`) && strings.HasSuffix(l.Setting, ".enabled") && l.Was == "true" && l.Becomes != "true":
-			notes = append(notes, fmt.Sprintf("%s takes a driver away: a client that is restarted does not find the tasks of that driver again", l.Setting))
+			notes = append(notes, fmt.Sprintf("%s takes a driver away: no new task of it starts, and a restarted client finds those again that run (seen with raw_exec of Nomad 1.11.3)", l.Setting))
 		}
 	}
 	return notes

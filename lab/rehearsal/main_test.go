@@ -1,13 +1,16 @@
 package rehearsal_test
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"nomadlab.internal/fixtures"
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
@@ -109,7 +112,11 @@ func options(t *testing.T) rehearsal.Options {
 	e := labtest.Engines(t)
 	name := labtest.Name(t) // what makes it unique is at its end
 	few := inspect.Options{NoMatrix: true, Only: []string{"cluster", "*-https-refuses-no-certificate", "server-lets-nobody-read-variables-without-token"}}
+	began := time.Now()
+	tell := func(e lab.Event) {
+		_, _ = fmt.Fprintf(t.Output(), "%6.1fs  %s\n", time.Since(began).Seconds(), e.Text)
+	}
 	return rehearsal.Options{
-		Check: regress.Options{Engine: e.Home(), Others: e.Others(), Name: "t-" + name[strings.LastIndex(name, "-")+1:], Inspect: few},
+		Check: regress.Options{Engine: e.Home(), Others: e.Others(), Name: "t-" + name[strings.LastIndex(name, "-")+1:], Inspect: few, Progress: tell},
 	}
 }
