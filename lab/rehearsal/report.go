@@ -17,13 +17,13 @@ func (r Rehearsal) Report() finding.Report {
 	}
 	first := r.Attempts[0]
 	out := first.After
-	if first.Timeline != nil {
-		out.Timeline = first.Timeline
-	}
-	if out.Started.IsZero() { // it broke, or did not come up
+	switch {
+	case first.Result == Unknown && out.Started.IsZero(): // the old side did not come up: its posture is all that there is
 		out = first.Before
-		out.Timeline = first.Timeline
+	case out.Started.IsZero(): // it broke: the posture of the old side says nothing about the change
+		out = finding.Report{Cluster: first.Before.Cluster, Started: r.Began}
 	}
+	out.Timeline = first.Timeline
 	notes := []string{fmt.Sprintf("rehearsal of %s → %s: %s: %s", r.Change.From, r.Change.To, r.headline(), first.Why)}
 	out.Notes = slices.Concat(notes, r.Notes, out.Notes)
 	out.Took = r.Took

@@ -73,6 +73,9 @@ func strategies(c Change, from, to Side, order string, grace time.Duration) ([]S
 	servers := Strategy{Order: ServersFirst, Words: "change each node once: the servers, the leader last, then the clients", Rounds: one}
 	clients := Strategy{Order: ClientsFirst, Words: "change each node once: the clients, then the servers, the leader last", Rounds: one}
 	staged := Strategy{Order: InRounds, Words: "change each node as often as it takes for changed and unchanged nodes to accept each other", Rounds: rounds}
+	if several && len(rounds) == 1 {
+		staged.Words = "change each node once, and go on as soon as it answers and names the leader: servers with a gossip key and without one do not hear each other"
+	}
 	var asked Strategy
 	switch order {
 	case "", ServersFirst:
