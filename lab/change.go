@@ -13,6 +13,7 @@ import (
 
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
@@ -142,9 +143,39 @@ func (l *Lab) Become(s spec.Spec, p plan.Plan) error {
 	})
 }
 
-// SetNomad sets which Nomad the lab's agents run from now on: its version, and the image or binary that has it.
-func (l *Lab) SetNomad(version, from string) error {
-	return l.rewrite(func(r *state.Record) { r.Version, r.Image = version, from })
+// Nomad is a Nomad for the nodes of a running lab.
+type Nomad struct {
+	// Version is the version, such as 1.11.3.
+	Version string
+	// Binary is the program: a path on this machine that the lab's engine can start, or copy into its containers.
+	Binary string
+	// Image is the container image of the same version, for calls of the CLI. Empty: the lab's nodes are no containers.
+	Image string
+}
+
+// From returns what has the Nomad: the image, or the binary.
+func (n Nomad) From() string { return cmp.Or(n.Image, n.Binary) }
+
+// FindNomad finds, pulls or builds a version of Nomad for the lab's nodes. It changes nothing in the lab. progress may be nil. The
+// errors are those of image.ResolveFile.
+func (l *Lab) FindNomad(ctx context.Context, version string, progress image.Progress) (Nomad, error) {
+	host, request := l.engine.DockerHost(), image.Request{Version: version}
+	program, err := image.ResolveFile(ctx, host, request, progress)
+	if err != nil {
+		return Nomad{}, err
+	}
+	found := Nomad{Version: program.Version, Binary: program.Path}
+	if host == "" {
+		return found, nil
+	}
+	made, err := image.Resolve(ctx, host, request, progress)
+	found.Image = made.Ref
+	return found, err
+}
+
+// SetNomad sets which Nomad the lab's agents run from now on.
+func (l *Lab) SetNomad(n Nomad) error {
+	return l.rewrite(func(r *state.Record) { r.Version, r.Image = n.Version, n.From() })
 }
 
 // Access is what the lab itself presents to its agents, and issues with. A nil field stays as it is.

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/rollout"
 	"nomadlab.internal/lab/spec"
@@ -54,16 +53,10 @@ command goes on.`,
 			}
 			return nil
 		},
-		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
-			labOf := func(args []string) string { return first(args[1:]) }
-			return a.changing(&f.rolloutFlags, labOf, func(ctx context.Context, _ *cobra.Command, c console, l *lab.Lab, args []string) (change, error) {
-				has, err := e.Of(ctx, l.Name())
-				if err != nil {
-					return change{}, err
-				}
-				return f.planned(ctx, c, l, has.DockerHost(), strings.TrimPrefix(args[0], "v"))
-			})(cmd, args)
-		}),
+		RunE: a.changing(&f.rolloutFlags, func(args []string) string { return first(args[1:]) },
+			func(ctx context.Context, _ *cobra.Command, c console, l *lab.Lab, args []string) (change, error) {
+				return f.planned(ctx, c, l, strings.TrimPrefix(args[0], "v"))
+			}),
 	}
 	f.add(cmd)
 	cmd.Flags().StringSliceVar(&f.nodes, "node", nil, "upgrade only this node; may be repeated")
@@ -80,7 +73,7 @@ func (a *app) completeUpgrade(cmd *cobra.Command, args []string, toComplete stri
 	return a.completeLabs(2)(cmd, args, toComplete)
 }
 
-func (f upgradeFlags) planned(ctx context.Context, c console, l *lab.Lab, dockerHost, version string) (change, error) {
+func (f upgradeFlags) planned(ctx context.Context, c console, l *lab.Lab, version string) (change, error) {
 	if err := ready(ctx, l); err != nil {
 		return change{}, err
 	}
@@ -88,10 +81,10 @@ func (f upgradeFlags) planned(ctx context.Context, c console, l *lab.Lab, docker
 	if err != nil {
 		return change{}, err
 	}
-	p, err := rollout.UpgradeNodes(l, nodes, rollout.Nomad{Version: version}) // what cannot be is said before a build
+	p, err := rollout.UpgradeNodes(l, nodes, lab.Nomad{Version: version}) // what cannot be is said before a build
 	switch {
 	case err == nil && !f.dryRun:
-		to, err := f.resolve(ctx, c, dockerHost, version)
+		to, err := c.find(ctx, l, version)
 		if err == nil {
 			p, err = rollout.UpgradeNodes(l, nodes, to)
 		}
@@ -107,31 +100,20 @@ func (f upgradeFlags) planned(ctx context.Context, c console, l *lab.Lab, docker
 	}
 	done := "runs Nomad " + version
 	if len(f.nodes) > 0 {
-		done = fmt.Sprintf("%s of %d run Nomad %s", count(len(nodes), "node"), len(l.Nodes()), version)
+		done = strings.Join(f.nodes, ", ") + " now with Nomad " + version
 	}
 	return change{lab: l, plan: p, done: done, stopped: func(out *rollout.Outcome) string { return stoppedAt(ctx, l, out, version) }}, nil
 }
 
-// resolve finds, pulls or builds the version for the lab's nodes, and shows it.
-func (f upgradeFlags) resolve(ctx context.Context, c console, dockerHost, version string) (rollout.Nomad, error) {
+// find finds, pulls or builds the version for the lab's nodes, and shows it.
+func (c console) find(ctx context.Context, l *lab.Lab, version string) (lab.Nomad, error) {
 	p := newProgress(c.errs)
 	defer p.stop()
-	request := image.Request{Version: version}
-	building := func(e image.Event) { p.doing("nomad", e.Text) }
-	got, err := image.ResolveFile(ctx, dockerHost, request, building)
-	if err != nil {
-		return rollout.Nomad{}, err
+	to, err := l.FindNomad(ctx, version, func(e image.Event) { p.doing("nomad", e.Text) })
+	if err == nil {
+		p.done(fmt.Sprintf("Nomad %s from %s", to.Version, to.Binary))
 	}
-	to := rollout.Nomad{Version: got.Version, Binary: got.Path}
-	if dockerHost != "" {
-		made, err := image.Resolve(ctx, dockerHost, request, building)
-		if err != nil {
-			return rollout.Nomad{}, err
-		}
-		to.Image = made.Ref
-	}
-	p.done(fmt.Sprintf("Nomad %s from %s", to.Version, to.Binary))
-	return to, nil
+	return to, err
 }
 
 // addSettings appends the steps that add what the old version did not know, or notes that they are left out.

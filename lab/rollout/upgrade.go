@@ -15,24 +15,6 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Nomad is a version of Nomad that a rollout brings to nodes.
-type Nomad struct {
-	// Version is the version, such as 1.11.3.
-	Version string
-	// Binary is the program, a path on this machine that the nodes' engine can start or copy.
-	Binary string
-	// Image is the container image that has the same version, for the lab's own calls of the CLI. Empty: nodes are no containers.
-	Image string
-}
-
-// from returns what has the Nomad: the image, or the binary.
-func (n Nomad) from() string {
-	if n.Image != "" {
-		return n.Image
-	}
-	return n.Binary
-}
-
 // Errors of UpgradeNodes.
 var (
 	// ErrOlder is returned for a node that runs a newer version: Nomad does not promise that an older one reads its state.
@@ -47,7 +29,7 @@ var (
 // UpgradeNodes returns the rollout that brings the version to the nodes, one after another, by a restart of the agent that its
 // tasks outlive. Nodes change in the order given; see Order. Their configuration stays. A node that runs the version gets no step.
 // It cannot be taken back.
-func UpgradeNodes(l *lab.Lab, nodes []*lab.Node, to Nomad) (Plan, error) {
+func UpgradeNodes(l *lab.Lab, nodes []*lab.Node, to lab.Nomad) (Plan, error) {
 	p := Plan{Title: "upgrade to Nomad " + to.Version}
 	runs := map[*lab.Node]string{}
 	for _, n := range Members(l) {
@@ -101,7 +83,7 @@ func everywhere(runs map[*lab.Node]string, version string) bool {
 	return true
 }
 
-func upgradeStep(n *lab.Node, old string, to Nomad) Step {
+func upgradeStep(n *lab.Node, old string, to lab.Nomad) Step {
 	return Step{
 		Node: n.Name(), Title: fmt.Sprintf("run Nomad %s instead of %s", to.Version, old), Effect: Restart,
 		Binary: to.Binary, Version: to.Version,
@@ -117,14 +99,14 @@ func upgradeStep(n *lab.Node, old string, to Nomad) Step {
 }
 
 // become has the lab as a whole be one of that version, so that no node is one of its own.
-func become(l *lab.Lab, to Nomad) error {
+func become(l *lab.Lab, to lab.Nomad) error {
 	s, p := l.Spec(), l.Plan()
 	s.Nomad = spec.Nomad{Version: to.Version}
 	p.Nomad = s.Nomad
 	if err := l.Become(s, p); err != nil {
 		return err
 	}
-	if err := l.SetNomad(to.Version, to.from()); err != nil {
+	if err := l.SetNomad(to); err != nil {
 		return err
 	}
 	for _, n := range Members(l) {

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/rollout"
 	"nomadlab.internal/lab/spec"
@@ -20,12 +19,15 @@ func TestUpgrade(t *testing.T) {
 	labtest.NeedsNomad(t, older)
 	ctx := t.Context()
 	l := labtest.Start(t, spec.Clients(1), func(s *spec.Spec) { s.Nomad = spec.Nomad{Version: older} })
-	to := nomadOf(t, l, newer)
+	to, err := l.FindNomad(ctx, newer, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	nodes := ordered(ctx, t, l)
 	if _, err := rollout.UpgradeNodes(l, nodes[3:], to); !errors.Is(err, rollout.ErrClientFirst) {
 		t.Errorf("the client first: %v", err)
 	}
-	if _, err := rollout.UpgradeNodes(l, nodes, rollout.Nomad{Version: "1.9.7"}); !errors.Is(err, rollout.ErrOlder) {
+	if _, err := rollout.UpgradeNodes(l, nodes, lab.Nomad{Version: "1.9.7"}); !errors.Is(err, rollout.ErrOlder) {
 		t.Errorf("an older version: %v", err)
 	}
 	if err := rollout.Runs("server-1", newer).Met(ctx, l); err == nil {
@@ -79,23 +81,4 @@ func restartStopped(t *testing.T, l *lab.Lab, nodes []*lab.Node) {
 			t.Errorf("%s, a %s, runs %s after its start (%v)", n.Name(), n.Role(), got, err)
 		}
 	}
-}
-
-// nomadOf returns a version of Nomad for the lab's nodes.
-func nomadOf(t *testing.T, l *lab.Lab, version string) rollout.Nomad {
-	t.Helper()
-	host := labtest.Engines(t).Home().DockerHost()
-	got, err := image.ResolveFile(t.Context(), host, image.Request{Version: version}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := rollout.Nomad{Version: got.Version, Binary: got.Path}
-	if l.Contained() {
-		i, err := image.Resolve(t.Context(), host, image.Request{Version: version}, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		to.Image = i.Ref
-	}
-	return to
 }

@@ -1,0 +1,254 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/load"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/rollout"
+	"nomadlab.internal/lab/scenario"
+	"nomadlab.internal/lab/spec"
+	"nomadlab.internal/lab/timeline"
+)
+
+// The versions of the upgrade.
+const (
+	oldNomad = "1.10.5"
+	newNomad = "1.11.3"
+)
+
+// The clients that join after the upgrade: neither has an introduction token.
+const (
+	earlyClient = "client-before-introduction"
+	lateClient  = "client-after-introduction"
+)
+
+// upgradeSpec is a hardened lab of the old version: without the introduction of clients, which that version does not know.
+func upgradeSpec() spec.Spec {
+	s := changeSpec()
+	s.Hardened = true
+	s.Nomad = spec.Nomad{Version: oldNomad}
+	for _, name := range []string{earlyClient, lateClient} {
+		s.ExtraNodes = append(s.ExtraNodes, spec.ExtraNode{Name: name, Role: pki.Client, Introduction: spec.NotIntroduced})
+		s.Nomad.Nodes = append(s.Nomad.Nodes, spec.NodeNomad{Node: name, Version: newNomad})
+	}
+	return s
+}
+
+// upgraded proves that a cluster moves to a newer Nomad without losing work.
+func upgraded() scenario.Scenario {
+	return scenario.Scenario{
+		Name: "nomad-is-upgraded-while-work-runs",
+		Claim: "Servers, and then clients, move from Nomad " + oldNomad + " to " + newNomad + " one by one under mutual TLS. Two versions serve together meanwhile, " +
+			"and nothing that runs is lost. Then introduction is switched on: known clients stay, and others are refused.",
+		Spec:  upgradeSpec(),
+		Able:  oldNomadIsHere,
+		Steps: func() []scenario.Step { return new(upgrade).steps() },
+	}
+}
+
+// oldNomadIsHere returns an error if the old version would have to be built first, which takes minutes.
+func oldNomadIsHere(ctx context.Context) error {
+	here, err := image.Cached(ctx, "", image.Request{Version: oldNomad})
+	if err == nil && !here {
+		err = fmt.Errorf("Nomad %s is not on this machine: `nomadlab image --nomad-version %s` gets it", oldNomad, oldNomad) //nolint:revive,staticcheck // a name
+	}
+	return err
+}
+
+// upgrade is what the steps share.
+type upgrade struct {
+	change
+	// edit changes the plan of the upgrade before it is carried out. Nil: it stays as it is.
+	edit func(*rollout.Plan)
+}
+
+func (u *upgrade) steps() []scenario.Step {
+	u.load.Driver = load.MockDriver // the hardened lab has no raw_exec
+	return []scenario.Step{
+		u.begin(),
+		{Title: "The servers are upgraded one after another, the leader last, and then the client", Do: u.upgrade},
+		{Title: "While introduction is off, a client without an introduction token joins", Do: u.joinEarly},
+		{Title: "Introduction is switched on; the known clients stay, also when their agents restart", Do: u.introduce},
+		{Title: "A further client without an introduction token is refused", Do: u.refuseLate},
+		u.end("Nothing was lost: each acknowledged write is there, no call failed after retry, and each allocation stayed"),
+	}
+}
+
+// upgrade carries out the upgrade, and demands of each step what makes it safe.
+func (u *upgrade) upgrade(ctx context.Context, t *scenario.T) error {
+	to, err := t.Lab.FindNomad(ctx, newNomad, nil)
+	if err != nil {
+		return err
+	}
+	if u.work == nil {
+		return errNoWork
+	}
+	nodes, err := inOrder(ctx, t.Lab)
+	if err != nil {
+		return err
+	}
+	p, err := rollout.UpgradeNodes(t.Lab, nodes, to)
+	if err != nil {
+		return err
+	}
+	if u.edit != nil {
+		u.edit(&p)
+	}
+	var wrong []error
+	last := len(t.Lab.Servers()) - 1
+	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{
+		Recorder: &u.recorder,
+		Before: func(ctx context.Context, i int, s rollout.Step) error {
+			leader, err := t.Lab.Leader(ctx, "")
+			if err == nil && i == 0 && s.Node == leader.Name() {
+				wrong = append(wrong, fmt.Errorf("%s leads, and is restarted before %d other servers: each of them may be elected, and be restarted in turn", s.Node, last))
+			}
+			return err
+		},
+		After: func(ctx context.Context, i int, s rollout.Step) error {
+			wrong = append(wrong, u.demandStep(ctx, t, s))
+			if i != 0 {
+				return nil
+			}
+			return u.posture(ctx, t, between)
+		},
+	})
+	u.table(t)
+	return errors.Join(append(wrong, err)...)
+}
+
+// demandStep demands that the node of a step runs the new version when the step is done, and that no client is newer than a server.
+func (u *upgrade) demandStep(ctx context.Context, t *scenario.T, s rollout.Step) error {
+	leader, err := t.Lab.Leader(ctx, "")
+	if err != nil {
+		return fmt.Errorf("after the step %q: %w", s, err)
+	}
+	var wrong []error
+	var texts []string
+	runs := map[pki.Role][]string{}
+	for _, n := range rollout.Members(t.Lab) {
+		v, err := rollout.VersionOf(ctx, t.Lab, n)
+		if err != nil {
+			v = "unknown"
+		}
+		if n.Name() == s.Node && v != newNomad {
+			wrong = append(wrong, fmt.Errorf("%s is done with, and its version is %s: the next node must wait for it", n.Name(), v))
+		}
+		runs[n.Role()] = append(runs[n.Role()], v)
+		texts = append(texts, n.Name()+" "+v)
+	}
+	if slices.Contains(runs[pki.Client], newNomad) && slices.Contains(runs[pki.Server], oldNomad) {
+		wrong = append(wrong, fmt.Errorf("after %q a client is newer than a server: %s", s, strings.Join(texts, ", ")))
+	}
+	t.Say("%s: %s leads; %s", s, leader.Name(), strings.Join(texts, ", "))
+	return errors.Join(wrong...)
+}
+
+// table says for each step how long it took, and what failed meanwhile.
+func (u *upgrade) table(t *scenario.T) {
+	all := u.recorder.Events()
+	for _, s := range all {
+		if s.Kind != timeline.Step {
+			continue
+		}
+		during := slices.DeleteFunc(slices.Clone(all), func(e timeline.Event) bool {
+			return e.Kind != timeline.Call || e.At.Before(s.At) || e.At.After(s.End)
+		})
+		t.Say("%s %s: %.1f s, %d kinds of calls had failed attempts", s.Node, s.Text, s.End.Sub(s.At).Seconds(), len(during))
+	}
+}
+
+// joinEarly starts a client without an introduction token, which joins: the control of refuseLate.
+func (u *upgrade) joinEarly(ctx context.Context, t *scenario.T) error {
+	n, err := t.Lab.Node(earlyClient)
+	if err != nil {
+		return err
+	}
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	return poll.Until(ctx, earlyClient+" to be a ready client", func(ctx context.Context) string { return said(n.ClientReady(ctx)) })
+}
+
+// said returns the text of an error, and nothing for none.
+func said(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// introduce switches introduction on at the servers, and restarts the agents of both clients afterwards.
+func (u *upgrade) introduce(ctx context.Context, t *scenario.T) error {
+	return u.roll(ctx, t, func(ctx context.Context, l *lab.Lab) (rollout.Plan, error) {
+		p, err := rollout.Toward(ctx, l, rollout.Target{Title: "switch the introduction of clients on", Spec: introducing(l.Spec())})
+		if err != nil {
+			return p, err
+		}
+		for _, name := range []string{l.Clients()[0].Name(), earlyClient} {
+			p.Steps = append(p.Steps, rollout.Step{
+				Node: name, Title: "restart the agent of a known client", Effect: rollout.Restart,
+				Why: "it registers again", Await: []rollout.Await{rollout.Healthy(name), rollout.ClientReady(name)},
+			})
+		}
+		return p, nil
+	})
+}
+
+// introducing returns the Spec with the new version everywhere, for which a hardened lab demands introduction.
+func introducing(s spec.Spec) spec.Spec {
+	s.Nomad = spec.Nomad{Version: newNomad}
+	return s
+}
+
+// refuseLate starts a further client without an introduction token: a server says that it refuses it, and none lists it.
+func (u *upgrade) refuseLate(ctx context.Context, t *scenario.T) error {
+	n, err := t.Lab.Node(lateClient)
+	if err != nil {
+		return err
+	}
+	marks := map[*lab.Node]int64{}
+	for _, s := range t.Lab.Servers() {
+		if marks[s], err = s.Log().Mark(); err != nil {
+			return err
+		}
+	}
+	if err := n.Start(ctx); err != nil {
+		return err
+	}
+	// nomad/node_endpoint.go of 1.11.3 logs each refusal so.
+	const refusal = "node registration without introduction token: enforcement_level=strict"
+	err = poll.Until(ctx, "a server to refuse "+lateClient, func(ctx context.Context) string {
+		if n.ClientReady(ctx) == nil {
+			return lateClient + " is a ready client"
+		}
+		for s, mark := range marks {
+			lines, err := s.Log().Since(mark)
+			if err != nil {
+				return err.Error()
+			}
+			if slices.ContainsFunc(lines, func(line string) bool {
+				return strings.Contains(line, refusal) && strings.Contains(line, "node_name="+lateClient)
+			}) {
+				t.Say("%s refuses it: %s", s.Name(), refusal)
+				return ""
+			}
+		}
+		return "no server has logged that"
+	})
+	if err != nil {
+		return err
+	}
+	if n.ClientReady(ctx) == nil {
+		return fmt.Errorf("%s was refused, and is a ready client", lateClient)
+	}
+	return checks("server-demands-introductions")(ctx, t)
+}
