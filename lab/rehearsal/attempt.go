@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,8 @@ type attempt struct {
 	work     *load.Load
 	// unwatch ends the watching of the lab. Nil: it is not watched.
 	unwatch func() error
-	// round is the title of the current round.
-	round string
+	// round is the title of the current round, and last its last node.
+	round, last string
 	// began is when the current step began.
 	began time.Time
 }
@@ -179,6 +180,7 @@ func (a *attempt) rollOut(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("plan the round %q: %w", round.Title, err)
 		}
+		a.last = lastNode(p)
 		_, err = rollout.Run(ctx, a.lab, p, rollout.Options{
 			Recorder: &a.recorder, Within: a.within(), Before: a.beforeStep, After: a.afterStep,
 		})
@@ -236,10 +238,26 @@ func (a *attempt) beforeStep(ctx context.Context, _ int, s rollout.Step) error {
 func (a *attempt) afterStep(ctx context.Context, _ int, s rollout.Step) error {
 	last := &a.out.Steps[len(a.out.Steps)-1]
 	last.Took = time.Since(a.began)
-	if s.Node == "" {
+	switch {
+	case s.Node == "":
+		return context.Cause(ctx)
+	case len(a.out.Rounds) == 1:
+		return a.posture(ctx, "after "+s.Node)
+	case s.Node == a.last: // of several rounds, the posture between two of them is what counts
+		return a.posture(ctx, "after: "+a.round)
+	default:
 		return context.Cause(ctx)
 	}
-	return a.posture(ctx, "after "+s.Node)
+}
+
+// lastNode returns the node that changes last; empty if none does.
+func lastNode(p rollout.Plan) string {
+	for _, s := range slices.Backward(p.Steps) {
+		if s.Node != "" {
+			return s.Node
+		}
+	}
+	return ""
 }
 
 // broken notes the error at the step that failed.
