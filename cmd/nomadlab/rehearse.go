@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -107,13 +108,15 @@ func (f *rehearseFlags) validate(cmd *cobra.Command) error {
 	case f.json && f.report.out != "":
 		return usagef(cmd, "--json and --out exclude each other: the folder has rehearsal.json")
 	}
+	f.to = cmp.Or(f.to, f.from)
+	return errors.Join(f.validateTimes(cmd), f.report.makePlaces(cmd))
+}
+
+func (f *rehearseFlags) validateTimes(cmd *cobra.Command) error {
 	if f.grace < 0 || f.stepTimeout <= 0 {
 		return usagef(cmd, "--grace must not be less than zero, and --step-timeout must be more")
 	}
-	if f.to == "" {
-		f.to = f.from
-	}
-	return f.report.makePlaces(cmd)
+	return nil
 }
 
 func (a *app) rehearse(cmd *cobra.Command, e *engines.Set, f rehearseFlags) error {
