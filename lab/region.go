@@ -198,6 +198,8 @@ func (r region) clientsReady(ctx context.Context) error {
 		return fmt.Errorf("list nodes: %w", err)
 	}
 	ready, status := map[string]string{}, map[string]string{}
+	// A client that has lost its data_dir registers as another node of the same name. The newest one counts.
+	slices.SortFunc(nodes, func(a, b *api.NodeListStub) int { return cmp.Compare(a.CreateIndex, b.CreateIndex) })
 	for _, n := range nodes {
 		status[n.Name] = n.Status
 		if n.Status == api.NodeStatusReady {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/nomad/api"
+
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/fit"
@@ -192,6 +194,9 @@ func (r *rehearsal) bringOne(s rollout.Step, next plan.Node, moved, other bool) 
 		if next, err = moveData(&s, next); err != nil {
 			return s, err
 		}
+		if next.Role == pki.Client {
+			s.Await = append(s.Await, givenUp(s.Node))
+		}
 	}
 	if other {
 		s.Binary, s.Version, s.Effect = r.Nomad.Binary, r.change.ToVersion, rollout.Restart
@@ -200,6 +205,35 @@ func (r *rehearsal) bringOne(s rollout.Step, next plan.Node, moved, other bool) 
 	}
 	s.Revise = func(p *plan.Node) { *p = next }
 	return s, nil
+}
+
+// givenUp waits until the servers have given up the node that a client was before it lost its data_dir: only then do they replace its
+// allocations.
+func givenUp(client string) rollout.Await {
+	return rollout.Await{What: "the servers have given up the node that " + client + " was", Met: func(ctx context.Context, l *lab.Lab) error {
+		leader, err := l.Leader(ctx, "")
+		if err != nil {
+			return err
+		}
+		c, err := leader.API()
+		if err != nil {
+			return err
+		}
+		nodes, _, err := c.Nodes().List(new(api.QueryOptions).WithContext(ctx))
+		if err != nil {
+			return fmt.Errorf("list the clients: %w", err)
+		}
+		up := 0
+		for _, n := range nodes {
+			if n.Name == client && n.Status != api.NodeStatusDown {
+				up++
+			}
+		}
+		if up > 1 {
+			return fmt.Errorf("the servers still wait for %d nodes of the name %s", up, client)
+		}
+		return nil
+	}}
 }
 
 // moveData makes the step start the agent with an empty data_dir below the one that it had. It returns the node's plan with that.
