@@ -105,7 +105,7 @@ func (u *upgrade) upgrade(ctx context.Context, t *scenario.T) error {
 	var wrong []error
 	last := len(t.Lab.Servers()) - 1
 	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{
-		Recorder: &u.recorder,
+		Recorder: u.recorder,
 		Before: func(ctx context.Context, i int, s rollout.Step) error {
 			leader, err := t.Lab.Leader(ctx, "")
 			if err == nil && i == 0 && s.Node == leader.Name() {
