@@ -26,8 +26,11 @@ func (r *rehearsal) plan(ctx context.Context, l *lab.Lab, s Strategy, round Roun
 		return rollout.Plan{}, err
 	}
 	target := rollout.Target{Title: round.Title, Spec: r.spec(round.source, round.next), Nodes: nodes, Choose: r.choose}
-	if round.Unheard {
+	switch {
+	case round.Unheard:
 		target.Await = unheard
+	case r.switchesACLOn():
+		target.Await = untilBootstrapped
 	}
 	p, err := rollout.Toward(ctx, l, target)
 	if err != nil {
@@ -131,6 +134,15 @@ func unheard(n *lab.Node) []rollout.Await {
 		return rollout.Settled(n)
 	}
 	return []rollout.Await{rollout.Healthy(n.Name()), rollout.LeaderKnown(n.Region())}
+}
+
+// untilBootstrapped are the conditions for the next node while only some servers want tokens: those deny every question but who leads,
+// until the leader is bootstrapped.
+func untilBootstrapped(n *lab.Node) []rollout.Await {
+	if n.Role() == pki.Client {
+		return rollout.Settled(n)
+	}
+	return []rollout.Await{rollout.Healthy(n.Name()), rollout.LeaderKnown(n.Region()), rollout.Voter(n.Name())}
 }
 
 // keyring returns the calls that change the gossip key of the running servers, in the round that brings another one.
