@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/rehearsal"
@@ -138,11 +140,15 @@ func TestAnOldSideThatDoesNotComeUp(t *testing.T) {
 	}
 }
 
-// TestANewSideThatNomadRefuses touches nothing.
+// TestANewSideThatNomadRefuses touches nothing. Reading the files finds such a line too: this one is added after that, so that it is Nomad
+// that refuses it. In a lab the line is left out.
 func TestANewSideThatNomadRefuses(t *testing.T) {
-	to := hardenedWith(t, "new", "http_max_conns_per_client = 100", "http_max_conns_per_client = -1")
+	to := hardenedWith(t, "new")
+	c := *to.Source.Configuration
+	c.Client.Files = append(slices.Clone(c.Client.Files), agentconf.NewFile("volume.hcl", []byte("client {\n  host_volume \"data\" {\n    read_only = true\n  }\n}\n")))
+	to.Source.Configuration = &c
 	_, err := rehearsal.Run(t.Context(), options(t), hardenedWith(t, "old"), to)
-	if !errors.Is(err, regress.ErrConfiguration) || !strings.Contains(err.Error(), "nothing was rolled out") {
+	if !errors.Is(err, regress.ErrConfiguration) || !strings.Contains(err.Error(), "nothing was rolled out") || !strings.Contains(err.Error(), "Missing path in host_volume config") {
 		t.Errorf("%v, want Nomad's refusal", err)
 	}
 }
