@@ -184,11 +184,9 @@ func (f rehearseFlags) options(cmd *cobra.Command, e *engines.Set, from, to *reh
 	}
 	from.Version, to.Version = old, next
 	for _, version := range []string{old, next} {
-		found, err := image.ResolveBinary(cmd.Context(), image.Request{Version: version}, nil)
-		if err != nil {
+		if _, err := image.ResolveFile(cmd.Context(), e.Home().DockerHost(), image.Request{Version: version}, nil); err != nil {
 			return o, fmt.Errorf("get Nomad %s: %w", version, err)
 		}
-		o.Nomad = spec.Nomad{Version: version, Binary: found.Path}
 	}
 	return o, nil
 }

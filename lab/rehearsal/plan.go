@@ -17,6 +17,7 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/rollout"
+	"nomadlab.internal/lab/spec"
 )
 
 // plan returns the rollout of a round, as the lab is now.
@@ -37,7 +38,7 @@ func (r *rehearsal) plan(ctx context.Context, l *lab.Lab, s Strategy, round Roun
 		return p, err
 	}
 	if round.next {
-		if p.Steps, err = r.bring(l, nodes, p.Steps, target, round.brings); err != nil {
+		if p.Steps, err = r.bring(ctx, l, nodes, p.Steps, target, round.brings); err != nil {
 			return p, err
 		}
 	}
@@ -157,7 +158,7 @@ func (r *rehearsal) keyring(l *lab.Lab, round Round) ([]rollout.Step, error) {
 
 // bring adds to the steps what no file says: another version of Nomad, and a data_dir without the state of the old one. In a round
 // after the one that brings it, it adds to the steps that there are.
-func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t rollout.Target, first bool) ([]rollout.Step, error) {
+func (r *rehearsal) bring(ctx context.Context, l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t rollout.Target, first bool) ([]rollout.Step, error) {
 	planned, err := l.Replan(t.Spec)
 	if err != nil {
 		return nil, err
@@ -167,7 +168,13 @@ func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t
 		settled = t.Await
 	}
 	var out []rollout.Step
+	var nomad lab.Nomad
 	other := r.change.FromVersion != r.change.ToVersion
+	if other {
+		if nomad, err = l.FindNomad(ctx, r.change.ToVersion, nil); err != nil {
+			return nil, err
+		}
+	}
 	for _, n := range nodes {
 		moved := r.change.Has(n.Role(), dataSetting)
 		at := slices.IndexFunc(steps, func(s rollout.Step) bool { return s.Node == n.Name() })
@@ -179,7 +186,7 @@ func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t
 			s = steps[at]
 		}
 		next := planned.Nodes[slices.IndexFunc(planned.Nodes, func(o plan.Node) bool { return o.Name == n.Name() })]
-		if s, err = r.bringOne(s, next, moved, other); err != nil {
+		if s, err = r.bringOne(s, next, moved, nomad); err != nil {
 			return nil, err
 		}
 		out = append(out, s)
@@ -187,20 +194,14 @@ func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t
 	out = append(out, slices.DeleteFunc(steps, func(s rollout.Step) bool { return s.Node != "" })...) // those without a node come last
 	if first && other {
 		out = append(out, rollout.Step{Title: "all agents run Nomad " + r.change.ToVersion, Effect: rollout.Nothing, Call: rollout.Call{
-			Do: func(_ context.Context, l *lab.Lab) error {
-				from := r.Nomad.Binary
-				if l.Contained() { // the nodes have the binary, and the lab's own calls of the CLI keep the image
-					from = l.Image()
-				}
-				return l.SetNomad(r.change.ToVersion, from)
-			},
+			Do: func(_ context.Context, l *lab.Lab) error { return l.SetNomad(nomad) },
 		}})
 	}
 	return out, nil
 }
 
 // bringOne returns the step of one node with the version and the data_dir that it is to have.
-func (r *rehearsal) bringOne(s rollout.Step, next plan.Node, moved, other bool) (rollout.Step, error) {
+func (r *rehearsal) bringOne(s rollout.Step, next plan.Node, moved bool, nomad lab.Nomad) (rollout.Step, error) {
 	if moved {
 		var err error
 		if next, err = moveData(&s, next); err != nil {
@@ -210,10 +211,13 @@ func (r *rehearsal) bringOne(s rollout.Step, next plan.Node, moved, other bool) 
 			s.Await = append(s.Await, givenUp(s.Node))
 		}
 	}
-	if other {
-		s.Binary, s.Version, s.Effect = r.Nomad.Binary, r.change.ToVersion, rollout.Restart
-		s.Why = "another binary needs a restart: Nomad " + r.change.ToVersion
-		next.Nomad = r.Nomad
+	if nomad.Version != "" {
+		s.Binary, s.Version, s.Effect = nomad.Binary, nomad.Version, rollout.Restart
+		s.Why = "another program needs a restart: Nomad " + nomad.Version
+		next.Nomad = spec.Nomad{Version: nomad.Version, Image: nomad.Image}
+		if nomad.Image == "" {
+			next.Nomad.Binary = nomad.Binary
+		}
 	}
 	s.Revise = func(p *plan.Node) { *p = next }
 	return s, nil

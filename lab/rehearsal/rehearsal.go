@@ -20,8 +20,6 @@ import (
 type Options struct {
 	// Check says where the labs run, and which checks the posture before and after has. Its Nomad is that of the old side.
 	Check regress.Options
-	// Nomad is the new side's Nomad. Zero: that of Check.
-	Nomad spec.Nomad
 	// Order is one of Orders, or the names of nodes with commas between them. Empty: ServersFirst.
 	Order string
 	// Grace is the server.heartbeat_grace that the servers have during the change. Zero: they keep that of the configuration.
