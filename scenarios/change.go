@@ -68,14 +68,19 @@ var errNoWork = errors.New("no work runs beside the change: see the step that st
 
 // begin returns the step that takes the posture before the change, and starts the work.
 func (c *change) begin() scenario.Step {
-	return scenario.Step{Title: "The posture before the change is taken, and work runs on the cluster", Do: func(ctx context.Context, t *scenario.T) error {
+	return scenario.Step{Title: "The posture before the change is taken, and work runs on the cluster", Do: c.beginAt(before)}
+}
+
+// beginAt returns the action that takes the posture at a stage, and starts the work.
+func (c *change) beginAt(at stage) action {
+	return func(ctx context.Context, t *scenario.T) error {
 		c.recorder = t.Recorder()
-		if err := c.posture(ctx, t, before); err != nil {
+		if err := c.posture(ctx, t, at); err != nil {
 			return err
 		}
 		c.watch(ctx, t)
 		return c.start(ctx, t)
-	}}
+	}
 }
 
 // watch records on the scenario's timeline what changes in the cluster, until the change is judged or the scenario ends.
@@ -189,9 +194,9 @@ func (c *change) judge(ctx context.Context, t *scenario.T) error {
 	w := c.work
 	c.work = nil
 	h, err := w.Stop(ctx)
-	err = errors.Join(err, w.Remove(ctx))
+	removed := w.Remove(ctx)
 	if err != nil {
-		return fmt.Errorf("end the work: %w", err)
+		return fmt.Errorf("end the work: %w", errors.Join(err, removed))
 	}
 	c.judged++
 	node := "the work"
@@ -204,7 +209,7 @@ func (c *change) judge(ctx context.Context, t *scenario.T) error {
 		t.SumUp(timeline.Line{Name: l.Name, Text: l.Text, Bad: l.Result != load.Pass})
 		found = append(found, ofLine(l, h, node))
 	}
-	return t.Record(found...)
+	return errors.Join(t.Record(found...), removed)
 }
 
 // ofLine returns a line of the judgement as a finding.

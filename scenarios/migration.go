@@ -44,22 +44,17 @@ type migration struct {
 	change
 	// edit changes the plan of the switch to TLS before it is carried out. Nil: it stays as it is.
 	edit func(*rollout.Plan)
-	// grace is the raised server.heartbeat_grace. Empty: 1h.
-	grace string
 }
 
 // The stages of a migration.
 const (
-	inPlaintext stage = "in plaintext, before or while"
-	inTLS       stage = "with TLS, while or after"
+	inPlaintext stage = "in plaintext, beside"
+	inTLS       stage = "with TLS, beside"
 )
 
 func (m *migration) steps() []scenario.Step {
 	m.open = openInPlaintext
 	grace := silentClients("1h")
-	if m.grace != "" {
-		grace = silentClients(m.grace)
-	}
 	return []scenario.Step{
 		{Title: "The plaintext cluster refuses nobody, and work runs on it", Do: m.beginAt(inPlaintext)},
 		{Title: "The servers restart one after another, and take silent clients for alive from now on", Do: m.toward("raise server.heartbeat_grace", withoutTLS(), grace)},
@@ -79,16 +74,6 @@ func openInPlaintext(at stage) []string {
 	return []string{
 		"server-https-refuses-plaintext", "client-https-refuses-plaintext", "server-https-refuses-no-certificate", "client-https-refuses-no-certificate",
 		"rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-cli-certificate", "raft-refuses-plaintext", "raft-refuses-client-certificate",
-	}
-}
-
-// beginAt takes the posture and starts the work.
-func (c *change) beginAt(at stage) action {
-	return func(ctx context.Context, t *scenario.T) error {
-		if err := c.posture(ctx, t, at); err != nil {
-			return err
-		}
-		return c.start(ctx, t)
 	}
 }
 

@@ -48,7 +48,7 @@ type upgradeMode struct {
 }
 
 // inUpgradeMode is the stage in which the servers are in upgrade mode, and the clients have TLS.
-const inUpgradeMode stage = "in upgrade mode, while"
+const inUpgradeMode stage = "in upgrade mode, beside"
 
 // forServers returns an override for servers.
 func forServers(path, value string) spec.Override {
