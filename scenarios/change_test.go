@@ -125,7 +125,11 @@ func (w wrongTwin) demand(t *testing.T, r scenario.Result) {
 
 // heldChanges are the scenarios of change that must lose nothing in ten runs one after another, on each engine.
 func heldChanges() []string {
-	return []string{"certificates-are-renewed-while-work-runs", "the-authority-is-replaced-while-work-runs"}
+	return []string{
+		"certificates-are-renewed-while-work-runs", "the-authority-is-replaced-while-work-runs",
+		"the-gossip-key-is-replaced-while-work-runs", "gossip-encryption-is-added-while-work-runs",
+		"plaintext-becomes-tls-while-work-runs", "rpc-upgrade-mode-is-safe-without-names", "acls-are-switched-on-while-work-runs",
+	}
 }
 
 // TestProofOfChanges runs each change that must lose nothing ten times, one after another, each on a fresh lab. `make prove` does it on

@@ -33,8 +33,6 @@ type gossipRotation struct {
 	change
 	// edit changes each plan before it is carried out. Nil: it stays as it is.
 	edit func(*rollout.Plan)
-	// wiped removes the keyring of the server whose file is changed, which is the wrong twin of that step.
-	wiped bool
 
 	// old are the keys that are not used any more.
 	old []string
