@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -39,6 +40,7 @@ func (w *Load) seeAllocations(ctx context.Context, initial bool) error {
 		for _, a := range all {
 			w.record.allocation(a, initial)
 		}
+		w.record.gone(j.id, all)
 	}
 	return nil
 }
@@ -90,6 +92,26 @@ func (r *record) allocation(a *api.AllocationListStub, initial bool) {
 	r.timeline.Add(timeline.Event{
 		At: now.At, Kind: timeline.Allocation, Node: a.NodeName, Bad: bad, Text: fmt.Sprintf("allocation %s of %s %s", a.ID[:min(8, len(a.ID))], a.JobID, text),
 	})
+}
+
+// gone notes which allocations of the job the cluster no longer has: a listing without them is an answer, not an error.
+func (r *record) gone(job string, all []*api.AllocationListStub) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.h.Allocations {
+		a := &r.h.Allocations[i]
+		there := slices.ContainsFunc(all, func(o *api.AllocationListStub) bool { return o.ID == a.ID })
+		switch {
+		case a.Job != job:
+		case there:
+			a.Gone = time.Time{}
+		case a.Gone.IsZero():
+			a.Gone = time.Now()
+			r.timeline.Add(timeline.Event{
+				At: a.Gone, Kind: timeline.Allocation, Node: a.Node, Bad: true, Text: fmt.Sprintf("allocation %s of %s is gone", a.ID[:min(8, len(a.ID))], a.Job),
+			})
+		}
+	}
 }
 
 // changeOf says how an allocation has changed, and whether a user of the cluster would notice.

@@ -92,6 +92,8 @@ type Allocation struct {
 	Node string `json:"node"`
 	// Initial is true for an allocation that was there when the load began.
 	Initial bool `json:"initial"`
+	// Gone is when the cluster no longer had it. Zero: it had it at the end.
+	Gone time.Time `json:"gone,omitzero"`
 	// States are its states in order of time, from the first one that was seen.
 	States []AllocationState `json:"states"`
 }

@@ -389,7 +389,11 @@ func (a Allocation) fate() string {
 			return "ended"
 		}
 	}
-	if n := len(a.States); n > 0 && a.States[n-1].Client == "pending" {
+	n := len(a.States)
+	if !a.Gone.IsZero() && (n == 0 || !a.States[n-1].Ended) {
+		return "was gone"
+	}
+	if n > 0 && a.States[n-1].Client == "pending" {
 		return "was pending at the end"
 	}
 	return ""
@@ -397,10 +401,13 @@ func (a Allocation) fate() string {
 
 // restarted reports whether a task of an allocation was started again.
 func (a Allocation) restarted() bool {
-	for i := range a.States[min(1, len(a.States)):] {
-		was, is := a.States[i], a.States[i+1]
-		if is.Restarts > was.Restarts || !was.Started.IsZero() && is.Started.After(was.Started) {
+	var started time.Time // the last start that is known: a state may lack it
+	for i, s := range a.States {
+		if i > 0 && s.Restarts > a.States[i-1].Restarts || !started.IsZero() && s.Started.After(started) {
 			return true
+		}
+		if !s.Started.IsZero() {
+			started = s.Started
 		}
 	}
 	return false

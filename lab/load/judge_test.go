@@ -167,13 +167,29 @@ func TestJudge(t *testing.T) {
 		"a batch job that ended":                    {change: state("complete", "run", 0, -1000, true), want: load.Pass},
 		"a restarted task":                          {change: state("running", "run", 1, 5000, false), want: load.Cost, says: "0a1b2c3d of load-service on client-1"},
 		"a task that started anew, without a count": {change: state("running", "run", 0, 5000, false), want: load.Cost, says: "0a1b2c3d of load-service on client-1"},
-		"a restarted task that is allowed":          {change: state("running", "run", 1, 5000, false), limits: load.Limits{Restarted: 1}, want: load.Pass},
-		"allocations that were never seen":          {change: func(h *load.History) { h.Allocations = nil }, want: load.Inconclusive, says: "none was seen"},
-		"a server that lags in the end":             {change: func(h *load.History) { h.Final[1].Value = 48 }, want: load.Cost, says: "server-1 has 48 of nomadlab/load/1, and 50 was acknowledged"},
-		"a server that is down in the end":          {change: func(h *load.History) { h.Final[1].Error, h.Final[1].Value = "it is down", 0 }, want: load.Pass},
-		"an end that is not known":                  {change: func(h *load.History) { h.Final[0].Error = "no answer" }, want: load.Inconclusive, says: "is not known: no answer"},
-		"values that were not read in the end":      {change: func(h *load.History) { h.Final = nil }, want: load.Inconclusive, says: "were not read"},
-		"something that is not known":               {change: func(h *load.History) { h.Unknown = []string{"who knows"} }, want: load.Inconclusive, says: "who knows"},
+		"a restarted task whose start was not known for a while": {
+			change: func(h *load.History) { startUnknown(h); state("running", "run", 0, 5000, false)(h) },
+			want:   load.Cost, says: "0a1b2c3d of load-service on client-1",
+		},
+		"a task whose start was not known for a while": {
+			change: func(h *load.History) { startUnknown(h); state("running", "run", 0, -1000, false)(h) },
+			want:   load.Pass,
+		},
+		"an allocation that is gone": {
+			change: func(h *load.History) { h.Allocations[0].Gone = at(6000) },
+			want:   load.Cost, says: "0a1b2c3d of load-service on client-1 was gone",
+		},
+		"a batch job that ended and is gone": {
+			change: func(h *load.History) { state("complete", "run", 0, -1000, true)(h); h.Allocations[0].Gone = at(6000) },
+			want:   load.Pass,
+		},
+		"a restarted task that is allowed":     {change: state("running", "run", 1, 5000, false), limits: load.Limits{Restarted: 1}, want: load.Pass},
+		"allocations that were never seen":     {change: func(h *load.History) { h.Allocations = nil }, want: load.Inconclusive, says: "none was seen"},
+		"a server that lags in the end":        {change: func(h *load.History) { h.Final[1].Value = 48 }, want: load.Cost, says: "server-1 has 48 of nomadlab/load/1, and 50 was acknowledged"},
+		"a server that is down in the end":     {change: func(h *load.History) { h.Final[1].Error, h.Final[1].Value = "it is down", 0 }, want: load.Pass},
+		"an end that is not known":             {change: func(h *load.History) { h.Final[0].Error = "no answer" }, want: load.Inconclusive, says: "is not known: no answer"},
+		"values that were not read in the end": {change: func(h *load.History) { h.Final = nil }, want: load.Inconclusive, says: "were not read"},
+		"something that is not known":          {change: func(h *load.History) { h.Unknown = []string{"who knows"} }, want: load.Inconclusive, says: "who knows"},
 		"an agent that was down": {
 			change: func(h *load.History) {
 				h.Health = []load.Health{
@@ -253,6 +269,12 @@ func state(client, desired string, restarts uint64, started int, ended bool) fun
 		a := &h.Allocations[0]
 		a.States = append(a.States, load.AllocationState{At: at(5000), Client: client, Desired: desired, Started: at(started), Restarts: restarts, Ended: ended})
 	}
+}
+
+// startUnknown gives the allocation a state without its tasks, as Nomad lists it before its client has told of them.
+func startUnknown(h *load.History) {
+	a := &h.Allocations[0]
+	a.States = append(a.States, load.AllocationState{At: at(3000), Client: "running", Desired: "run"})
 }
 
 // TestHistoryAsJSON writes a history and reads it again: the judgement is the same.
