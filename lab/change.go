@@ -81,6 +81,16 @@ func (n *Node) RestartAgent(ctx context.Context, binary string) error {
 	return nil
 }
 
+// Ended returns an *EndedError if the agent does not run: no wait for its answers could succeed. It returns nil if it runs, or if
+// the engine does not say.
+func (n *Node) Ended(ctx context.Context) error {
+	s, err := n.State(ctx)
+	if err != nil || s.Running {
+		return nil //nolint:nilerr // the wait goes on, and has an error of its own
+	}
+	return n.endedError(ctx, s)
+}
+
 // Healthy returns an error unless the agent answers that it is healthy.
 func (n *Node) Healthy(ctx context.Context) error {
 	err := n.get(ctx, "/v1/agent/health", new(api.AgentHealthResponse))

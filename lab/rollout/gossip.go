@@ -2,6 +2,8 @@ package rollout
 
 import (
 	"context"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -21,6 +23,9 @@ func RotateGossip(l *lab.Lab, next string) (Plan, error) {
 	old := l.GossipKey()
 	if old == "" {
 		return Plan{}, fmt.Errorf("lab %s has no gossip key to replace: its servers gossip in clear, or the key is not at hand", l.Name())
+	}
+	if err := checkGossip(old, next); err != nil {
+		return Plan{}, err
 	}
 	p := Plan{Title: "replace the gossip key", Steps: []Step{
 		{
@@ -52,6 +57,21 @@ func RotateGossip(l *lab.Lab, next string) (Plan, error) {
 		}
 	}
 	return p, nil
+}
+
+// checkGossip returns an error, without the key, for a key that servers would refuse, or have already: the rollout would end by
+// removing it.
+func checkGossip(old, next string) error {
+	key, err := base64.StdEncoding.DecodeString(next)
+	switch {
+	case err != nil:
+		return errors.New("the new gossip key is not base64: make one with `nomad operator gossip keyring generate`")
+	case !slices.Contains([]int{16, 24, 32}, len(key)): // memberlist, ValidateKey
+		return fmt.Errorf("the new gossip key has %d bytes, want 16, 24 or 32: make one with `nomad operator gossip keyring generate`", len(key))
+	case next == old:
+		return errors.New("the new gossip key is the one that the lab has")
+	}
+	return nil
 }
 
 // keyOperation is an operation on the keyring of gossip, which serf spreads to all servers.

@@ -3,12 +3,16 @@ package rollout_test
 import (
 	"context"
 	"errors"
+	"path"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/rollout"
 	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/timeline"
@@ -23,6 +27,46 @@ func TestRollouts(t *testing.T) {
 	t.Run("another authority", func(t *testing.T) { replaceAuthority(ctx, t, l) })
 	t.Run("another gossip key", func(t *testing.T) { rotateGossip(ctx, t, l) })
 	t.Run("a setting", func(t *testing.T) { changeSetting(ctx, t, l) })
+}
+
+// TestAgentEndsInAStep carries out a step that ends its agent: the rollout says so long before the step's time is over, and Undo
+// brings the agent up again.
+func TestAgentEndsInAStep(t *testing.T) {
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0))
+	ctx := t.Context()
+	n := l.Servers()[0]
+	at := slices.IndexFunc(n.Plan().Files, func(f plan.File) bool { return path.Ext(f.Path) == ".hcl" && strings.Contains(f.Content, "cert_file") })
+	file := n.Plan().Files[at]
+	p := rollout.Plan{Title: "break it", Steps: []rollout.Step{{
+		Node: n.Name(), Title: "break it", Effect: rollout.Restart,
+		Files: []rollout.File{{Path: file.Path, Mode: file.Mode, What: "agent configuration", Data: []byte("no such setting = {")}},
+		Await: []rollout.Await{rollout.Healthy(n.Name())},
+	}}}
+	began := time.Now()
+	out, err := rollout.Run(ctx, l, p, rollout.Options{})
+	if _, is := errors.AsType[*lab.EndedError](err); !is {
+		t.Errorf("after %s: want an error that says that the agent has ended, got: %v", time.Since(began), err)
+	}
+	if err := out.Undo(ctx, l, rollout.Options{}); err != nil {
+		t.Fatalf("take it back: %v", err)
+	}
+	if err := n.Healthy(ctx); err != nil {
+		t.Error(err)
+	}
+	if s, err := n.State(ctx); err != nil || !s.Running {
+		t.Errorf("it does not run again: %v", err)
+	}
+}
+
+// TestRotateGossipRefusesAKeyThatIsNone holds that such a key is refused before a server is asked, in words without the key.
+func TestRotateGossipRefusesAKeyThatIsNone(t *testing.T) {
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0))
+	for what, key := range map[string]string{"no base64": "not-a-key-at-all", "too short": "c2hvcnQ=", "empty": "", "the old one": l.GossipKey()} {
+		_, err := rollout.RotateGossip(l, key)
+		if err == nil || key != "" && strings.Contains(err.Error(), key) {
+			t.Errorf("%s: want an error without the key, got: %v", what, err)
+		}
+	}
 }
 
 func ordered(ctx context.Context, t *testing.T, l *lab.Lab) []*lab.Node {

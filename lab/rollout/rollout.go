@@ -78,6 +78,9 @@ type Step struct {
 	Call Call
 	// Await are waited for at the end, in this order.
 	Await []Await
+
+	// revive has an agent started that does not run.
+	revive bool
 }
 
 // Plan is a rollout before it is carried out. It changes nothing and can be printed.
@@ -137,6 +140,8 @@ type before struct {
 	plan   *plan.Node
 	access lab.Access
 	called bool
+	// ran is true if the agent ran.
+	ran bool
 }
 
 // Run carries out the plan, step by step. It returns a *StepError if a step fails: the nodes before it are changed, those
@@ -235,7 +240,7 @@ func (out *Outcome) apply(ctx context.Context, l *lab.Lab, s Step, o Options) er
 			return err
 		}
 	}
-	return await(ctx, l, s.Await)
+	return await(ctx, l, s)
 }
 
 // change writes the step's files, has them take effect, and revises what the lab knows of the node.
@@ -269,27 +274,34 @@ func write(ctx context.Context, n *lab.Node, files []File) error {
 // effect has the change take effect. An agent is reloaded only once it is ready, however long that takes.
 func effect(ctx context.Context, n *lab.Node, s Step, r *timeline.Recorder) error {
 	began := time.Now()
-	var err error
-	switch s.Effect {
-	case Nothing, "":
+	how := string(s.Effect)
+	revive, err := s.revives(ctx, n)
+	if err != nil {
+		return err
+	}
+	switch {
+	case s.Effect == Nothing, s.Effect == "":
 		return nil
-	case Reload:
+	case revive:
+		how = "start"
+		err = n.Start(ctx)
+	case s.Effect == Reload:
 		var reloaded error
-		err = poll.Until(ctx, n.Name()+" to be ready for a reload", func(ctx context.Context) string {
+		err = untilEnded(ctx, n, n.Name()+" to be ready for a reload", func(ctx context.Context) error {
 			if reloaded = n.Reload(ctx); errors.Is(reloaded, lab.ErrNotReady) {
-				return seen(reloaded)
+				return reloaded
 			}
-			return ""
+			return nil
 		})
 		if err == nil {
 			err = reloaded
 		}
-	case Restart:
+	case s.Effect == Restart:
 		err = n.RestartAgent(ctx, s.Binary)
 	default:
 		return fmt.Errorf("%q is no effect: use one of %s, %s, %s", s.Effect, Nothing, Reload, Restart)
 	}
-	e := timeline.Event{At: began, End: time.Now(), Kind: timeline.Effect, Node: n.Name(), Text: string(s.Effect)}
+	e := timeline.Event{At: began, End: time.Now(), Kind: timeline.Effect, Node: n.Name(), Text: how}
 	if err != nil {
 		e.Text, e.Bad = e.Text+": "+firstLine(err), true
 	}
@@ -297,20 +309,61 @@ func effect(ctx context.Context, n *lab.Node, s Step, r *timeline.Recorder) erro
 	return err
 }
 
-func await(ctx context.Context, l *lab.Lab, all []Await) error {
-	for _, a := range all {
-		err := poll.Until(ctx, a.What, func(ctx context.Context) string { return seen(a.Met(ctx, l)) })
-		if err != nil {
+// revives reports whether the step is to start its agent, which has ended since the step that it takes back.
+func (s Step) revives(ctx context.Context, n *lab.Node) (bool, error) {
+	if !s.revive || s.Effect == Nothing || s.Effect == "" {
+		return false, nil
+	}
+	state, err := n.State(ctx)
+	return err == nil && !state.Running, err
+}
+
+// await waits for all conditions. It stops when the step's node, if it has one, has ended.
+func await(ctx context.Context, l *lab.Lab, s Step) error {
+	n, err := l.Node(s.Node)
+	if err != nil {
+		n = nil // the step names none; see Plan.check
+	}
+	for _, a := range s.Await {
+		if err := untilEnded(ctx, n, a.What, func(ctx context.Context) error { return a.Met(ctx, l) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// endedEvery is how often the engine is asked whether a node has ended.
+const endedEvery = 500 * time.Millisecond
+
+// untilEnded waits for a condition, until the node has ended: then no later look could find it met.
+func untilEnded(ctx context.Context, n *lab.Node, what string, met func(context.Context) error) error {
+	var ended error
+	looked := time.Now()
+	err := poll.Until(ctx, what, func(ctx context.Context) string {
+		err := met(ctx)
+		if err == nil || n == nil || time.Since(looked) < endedEvery {
+			return seen(err)
+		}
+		looked = time.Now()
+		if ended = n.Ended(ctx); ended != nil {
+			return ""
+		}
+		return seen(err)
+	})
+	if ended != nil {
+		return fmt.Errorf("waited for %s: %w", what, ended)
+	}
+	return err
+}
+
 // remember returns what the step will change, as it is now.
 func remember(ctx context.Context, l *lab.Lab, n *lab.Node, s Step) (before, error) {
 	p := n.Plan()
-	was := before{step: s, plan: &p, access: accessNow(l, s.Access)}
+	state, err := n.State(ctx)
+	if err != nil {
+		return before{}, err
+	}
+	was := before{step: s, plan: &p, access: accessNow(l, s.Access), ran: state.Running}
 	for _, f := range s.Files {
 		if f.Mode.IsDir() {
 			continue
@@ -350,7 +403,7 @@ func accessNow(l *lab.Lab, next lab.Access) lab.Access {
 var ErrIrreversible = errors.New("it cannot be taken back")
 
 // Undo takes back every step that was begun, the last first: files, effect, what the lab knows, and calls. A file that was not
-// there before is emptied. It goes on after an error, and returns all errors.
+// there before is emptied, and an agent that the step has ended is started. It goes on after an error, and returns all errors.
 func (out *Outcome) Undo(ctx context.Context, l *lab.Lab, o Options) error {
 	var failed []error
 	for _, was := range slices.Backward(out.before) {
@@ -366,8 +419,12 @@ func (was before) undo(ctx context.Context, l *lab.Lab, o Options) error {
 	if was.step.Version != "" {
 		return fmt.Errorf("%w: Nomad does not guarantee that an older version reads the state of a newer one", ErrIrreversible)
 	}
+	if was.step.Binary != "" {
+		return fmt.Errorf("%w: the nomad that the node ran before is not at hand", ErrIrreversible)
+	}
 	back := Step{
 		Node: was.step.Node, Title: "take back: " + was.step.Title, Files: was.files, Effect: was.step.Effect, Access: was.access,
+		revive: was.ran,
 	}
 	if was.called {
 		if was.step.Call.Back == nil {
