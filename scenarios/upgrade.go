@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/image"
@@ -78,6 +81,12 @@ func (u *upgrade) steps() []scenario.Step {
 		{Title: "While introduction is off, a client without an introduction token joins", Do: u.joinEarly},
 		{Title: "Introduction is switched on; the known clients stay, also when their agents restart", Do: u.introduce},
 		{Title: "A further client without an introduction token is refused", Do: u.refuseLate},
+		{Title: "debug", Do: func(ctx context.Context, t *scenario.T) error {
+			for _, e := range u.recorder.Events() {
+				t.Say("%s-%s %s %s %s", e.At.Format("05.000"), e.End.Format("05.000"), e.Kind, e.Node, e.Text)
+			}
+			return nil
+		}},
 		u.end("Nothing was lost: each acknowledged write is there, no call failed after retry, and each allocation stayed"),
 	}
 }
@@ -175,15 +184,45 @@ func (u *upgrade) joinEarly(ctx context.Context, t *scenario.T) error {
 	if err := n.Start(ctx); err != nil {
 		return err
 	}
-	return poll.Until(ctx, earlyClient+" to be a ready client", func(ctx context.Context) string { return said(n.ClientReady(ctx)) })
+	ready := readyClient(earlyClient)
+	return poll.Until(ctx, ready.What, func(ctx context.Context) string {
+		if err := ready.Met(ctx, t.Lab); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
 }
 
-// said returns the text of an error, and nothing for none.
-func said(err error) string {
-	if err == nil {
-		return ""
+// readyClient waits until the leader lists the client as ready, also an extra node: rollout.ClientReady looks at no extra nodes.
+func readyClient(name string) rollout.Await {
+	return rollout.Await{What: name + " to be listed as ready", Met: func(ctx context.Context, l *lab.Lab) error {
+		nodes, err := listedClients(ctx, l)
+		if err == nil && nodes[name] != api.NodeStatusReady {
+			err = fmt.Errorf("the clients are %v", nodes)
+		}
+		return err
+	}}
+}
+
+// listedClients returns the status of each client that the leader lists, by the client's name.
+func listedClients(ctx context.Context, l *lab.Lab) (map[string]string, error) {
+	leader, err := l.Leader(ctx, "")
+	if err != nil {
+		return nil, err
 	}
-	return err.Error()
+	c, err := leader.API()
+	if err != nil {
+		return nil, err
+	}
+	nodes, _, err := c.Nodes().List((&api.QueryOptions{}).WithContext(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("list the clients at %s: %w", leader.Name(), err)
+	}
+	statuses := map[string]string{}
+	for _, n := range nodes {
+		statuses[n.Name] = n.Status
+	}
+	return statuses, nil
 }
 
 // introduce switches introduction on at the servers, and restarts the agents of both clients afterwards.
@@ -196,11 +235,41 @@ func (u *upgrade) introduce(ctx context.Context, t *scenario.T) error {
 		for _, name := range []string{l.Clients()[0].Name(), earlyClient} {
 			p.Steps = append(p.Steps, rollout.Step{
 				Node: name, Title: "restart the agent of a known client", Effect: rollout.Restart,
-				Why: "it registers again", Await: []rollout.Await{rollout.Healthy(name), rollout.ClientReady(name)},
+				Why: "it registers again", Await: []rollout.Await{rollout.Healthy(name), registeredAgain(name)},
 			})
 		}
 		return p, nil
 	})
+}
+
+// registeredAgain waits until the restarted client's own agent says that a server has answered its heartbeat, and the leader lists
+// it as ready: what the leader says alone may be from before the restart.
+func registeredAgain(name string) rollout.Await {
+	return rollout.Await{What: name + " to be a ready client again", Met: func(ctx context.Context, l *lab.Lab) error {
+		n, err := l.Node(name)
+		if err != nil {
+			return err
+		}
+		c, err := n.API()
+		if err != nil {
+			return err
+		}
+		self, err := c.Agent().Self()
+		if err != nil {
+			return fmt.Errorf("ask %s: %w", name, err)
+		}
+		if last := self.Stats["client"]["last_heartbeat"]; !heard(last) {
+			return fmt.Errorf("the last heartbeat of %s was %q ago", name, last)
+		}
+		return readyClient(name).Met(ctx, l)
+	}}
+}
+
+// heard reports whether the time since a client's last heartbeat, as its agent gives it, is one: before the first it is the
+// longest that there is.
+func heard(since string) bool {
+	d, err := time.ParseDuration(since)
+	return err == nil && d < time.Hour
 }
 
 // introducing returns the Spec with the new version everywhere, for which a hardened lab demands introduction.
@@ -227,9 +296,6 @@ func (u *upgrade) refuseLate(ctx context.Context, t *scenario.T) error {
 	// nomad/node_endpoint.go of 1.11.3 logs each refusal so.
 	const refusal = "node registration without introduction token: enforcement_level=strict"
 	err = poll.Until(ctx, "a server to refuse "+lateClient, func(ctx context.Context) string {
-		if n.ClientReady(ctx) == nil {
-			return lateClient + " is a ready client"
-		}
 		for s, mark := range marks {
 			lines, err := s.Log().Since(mark)
 			if err != nil {
@@ -247,8 +313,12 @@ func (u *upgrade) refuseLate(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	if n.ClientReady(ctx) == nil {
-		return fmt.Errorf("%s was refused, and is a ready client", lateClient)
+	nodes, err := listedClients(ctx, t.Lab)
+	if err != nil {
+		return err
+	}
+	if status, listed := nodes[lateClient]; listed {
+		return fmt.Errorf("%s was refused, and is listed as %s", lateClient, status)
 	}
 	return checks("server-demands-introductions")(ctx, t)
 }
