@@ -81,12 +81,6 @@ func (u *upgrade) steps() []scenario.Step {
 		{Title: "While introduction is off, a client without an introduction token joins", Do: u.joinEarly},
 		{Title: "Introduction is switched on; the known clients stay, also when their agents restart", Do: u.introduce},
 		{Title: "A further client without an introduction token is refused", Do: u.refuseLate},
-		{Title: "debug", Do: func(ctx context.Context, t *scenario.T) error {
-			for _, e := range u.recorder.Events() {
-				t.Say("%s-%s %s %s %s", e.At.Format("05.000"), e.End.Format("05.000"), e.Kind, e.Node, e.Text)
-			}
-			return nil
-		}},
 		u.end("Nothing was lost: each acknowledged write is there, no call failed after retry, and each allocation stayed"),
 	}
 }

@@ -26,7 +26,8 @@ const (
 	Nothing Effect = "nothing"
 	// Reload sends the agent SIGHUP, once it is ready to take it.
 	Reload Effect = "reload"
-	// Restart ends the agent and starts it again. A client's tasks go on.
+	// Restart ends the agent and starts it again. A client's tasks go on. A server that leads hands its leadership over first, if
+	// another server takes it.
 	Restart Effect = "restart"
 )
 
@@ -222,7 +223,7 @@ func (out *Outcome) apply(ctx context.Context, l *lab.Lab, s Step, o Options) er
 			return err
 		}
 		out.before = append(out.before, was)
-		if err := change(ctx, n, s, o.Recorder); err != nil {
+		if err := change(ctx, l, n, s, o.Recorder); err != nil {
 			return err
 		}
 	} else {
@@ -244,11 +245,11 @@ func (out *Outcome) apply(ctx context.Context, l *lab.Lab, s Step, o Options) er
 }
 
 // change writes the step's files, has them take effect, and revises what the lab knows of the node.
-func change(ctx context.Context, n *lab.Node, s Step, r *timeline.Recorder) error {
+func change(ctx context.Context, l *lab.Lab, n *lab.Node, s Step, r *timeline.Recorder) error {
 	if err := write(ctx, n, s.Files); err != nil {
 		return err
 	}
-	if err := effect(ctx, n, s, r); err != nil {
+	if err := effect(ctx, l, n, s, r); err != nil {
 		return err
 	}
 	if s.Revise == nil {
@@ -272,7 +273,7 @@ func write(ctx context.Context, n *lab.Node, files []File) error {
 }
 
 // effect has the change take effect. An agent is reloaded only once it is ready, however long that takes.
-func effect(ctx context.Context, n *lab.Node, s Step, r *timeline.Recorder) error {
+func effect(ctx context.Context, l *lab.Lab, n *lab.Node, s Step, r *timeline.Recorder) error {
 	began := time.Now()
 	how := string(s.Effect)
 	revive, err := s.revives(ctx, n)
@@ -297,6 +298,7 @@ func effect(ctx context.Context, n *lab.Node, s Step, r *timeline.Recorder) erro
 			err = reloaded
 		}
 	case s.Effect == Restart:
+		handOver(ctx, l, n)
 		err = n.RestartAgent(ctx, s.Binary)
 	default:
 		return fmt.Errorf("%q is no effect: use one of %s, %s, %s", s.Effect, Nothing, Reload, Restart)
