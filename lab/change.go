@@ -183,9 +183,9 @@ func (l *Lab) FindNomad(ctx context.Context, version string, progress image.Prog
 	return found, err
 }
 
-// SetNomad sets which Nomad the lab's agents run from now on: its version, and the image or binary that has it.
-func (l *Lab) SetNomad(version, from string) error {
-	return l.rewrite(func(r *state.Record) { r.Version, r.Image = version, from })
+// SetNomad sets which Nomad the lab's agents run from now on.
+func (l *Lab) SetNomad(n Nomad) error {
+	return l.rewrite(func(r *state.Record) { r.Version, r.Image = n.Version, n.From() })
 }
 
 // Access is what the lab itself presents to its agents, and issues with. A nil field stays as it is.

@@ -129,6 +129,7 @@ func heldChanges() []string {
 		"certificates-are-renewed-while-work-runs", "the-authority-is-replaced-while-work-runs",
 		"the-gossip-key-is-replaced-while-work-runs", "gossip-encryption-is-added-while-work-runs",
 		"plaintext-becomes-tls-while-work-runs", "rpc-upgrade-mode-is-safe-without-names", "acls-are-switched-on-while-work-runs",
+		"nomad-is-upgraded-while-work-runs",
 	}
 }
 

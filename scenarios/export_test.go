@@ -118,3 +118,10 @@ func ElectionInTime(logs map[string][]string, before, after time.Time, bound tim
 func LinesWith(name string, lines []string, text, from string) []string {
 	return linesWith(name, lines, text, from)
 }
+
+// UpgradeEdited returns the upgrade with its plan changed by edit.
+func UpgradeEdited(edit func(*rollout.Plan)) scenario.Scenario {
+	s := upgraded()
+	s.Steps = func() []scenario.Step { return (&upgrade{edit: edit}).steps()[:2] }
+	return s
+}

@@ -61,7 +61,7 @@ func upgraded() scenario.Scenario {
 func oldNomadIsHere(ctx context.Context) error {
 	here, err := image.Cached(ctx, "", image.Request{Version: oldNomad})
 	if err == nil && !here {
-		err = fmt.Errorf("Nomad %s is not on this machine: `nomadlab image --nomad-version %s` gets it", oldNomad, oldNomad) //nolint:revive,staticcheck // a name
+		err = fmt.Errorf("Nomad %s is not on this machine: `nomadlab image --nomad-version %s` gets it", oldNomad, oldNomad) //nolint:staticcheck // a name
 	}
 	return err
 }
@@ -94,11 +94,11 @@ func (u *upgrade) upgrade(ctx context.Context, t *scenario.T) error {
 	if u.work == nil {
 		return errNoWork
 	}
-	nodes, err := inOrder(ctx, t.Lab)
+	leader, err := awaitedLeader(ctx, t.Lab)
 	if err != nil {
 		return err
 	}
-	p, err := rollout.UpgradeNodes(t.Lab, nodes, to)
+	p, err := rollout.UpgradeNodes(t.Lab, rollout.Order(rollout.Members(t.Lab), leader), to)
 	if err != nil {
 		return err
 	}
@@ -110,8 +110,8 @@ func (u *upgrade) upgrade(ctx context.Context, t *scenario.T) error {
 	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{
 		Recorder: u.recorder,
 		Before: func(ctx context.Context, i int, s rollout.Step) error {
-			leader, err := t.Lab.Leader(ctx, "")
-			if err == nil && i == 0 && s.Node == leader.Name() {
+			leader, err := awaitedLeader(ctx, t.Lab)
+			if err == nil && i == 0 && s.Node == leader {
 				wrong = append(wrong, fmt.Errorf("%s leads, and is restarted before %d other servers: each of them may be elected, and be restarted in turn", s.Node, last))
 			}
 			return err
@@ -130,17 +130,22 @@ func (u *upgrade) upgrade(ctx context.Context, t *scenario.T) error {
 
 // demandStep demands that the node of a step runs the new version when the step is done, and that no client is newer than a server.
 func (u *upgrade) demandStep(ctx context.Context, t *scenario.T, s rollout.Step) error {
-	leader, err := t.Lab.Leader(ctx, "")
-	if err != nil {
-		return fmt.Errorf("after the step %q: %w", s, err)
-	}
 	var wrong []error
 	var texts []string
+	if n, err := t.Lab.Node(s.Node); err == nil { // the last step has none
+		if _, err := n.Certificate(ctx); err != nil {
+			wrong = append(wrong, fmt.Errorf("%s is done with, and does not answer: the next node must wait for it: %w", s.Node, err))
+		}
+	}
+	leader, err := awaitedLeader(ctx, t.Lab)
+	if err != nil {
+		return errors.Join(append(wrong, fmt.Errorf("after the step %q: %w", s, err))...)
+	}
 	runs := map[pki.Role][]string{}
 	for _, n := range rollout.Members(t.Lab) {
-		v, err := rollout.VersionOf(ctx, t.Lab, n)
+		v, err := awaitedVersion(ctx, t.Lab, n)
 		if err != nil {
-			v = "unknown"
+			return errors.Join(append(wrong, fmt.Errorf("after the step %q: %w", s, err))...)
 		}
 		if n.Name() == s.Node && v != newNomad {
 			wrong = append(wrong, fmt.Errorf("%s is done with, and its version is %s: the next node must wait for it", n.Name(), v))
@@ -151,8 +156,33 @@ func (u *upgrade) demandStep(ctx context.Context, t *scenario.T, s rollout.Step)
 	if slices.Contains(runs[pki.Client], newNomad) && slices.Contains(runs[pki.Server], oldNomad) {
 		wrong = append(wrong, fmt.Errorf("after %q a client is newer than a server: %s", s, strings.Join(texts, ", ")))
 	}
-	t.Say("%s: %s leads; %s", s, leader.Name(), strings.Join(texts, ", "))
+	t.Say("%s: %s leads; %s", s, leader, strings.Join(texts, ", "))
 	return errors.Join(wrong...)
+}
+
+// awaitedLeader returns the name of the leader, once all servers name one: on a busy machine it may have changed just now.
+func awaitedLeader(ctx context.Context, l *lab.Lab) (name string, err error) {
+	err = poll.Until(ctx, "a leader", func(ctx context.Context) string {
+		leader, err := l.Leader(ctx, "")
+		if err != nil {
+			return err.Error()
+		}
+		name = leader.Name()
+		return ""
+	})
+	return name, err
+}
+
+// awaitedVersion returns the version that the leader lists for the node, once there is one that answers.
+func awaitedVersion(ctx context.Context, l *lab.Lab, n *lab.Node) (version string, err error) {
+	err = poll.Until(ctx, "the version of "+n.Name(), func(ctx context.Context) string {
+		var err error
+		if version, err = rollout.VersionOf(ctx, l, n); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return version, err
 }
 
 // table says for each step how long it took, and what failed meanwhile.
@@ -289,7 +319,7 @@ func (u *upgrade) refuseLate(ctx context.Context, t *scenario.T) error {
 	}
 	// nomad/node_endpoint.go of 1.11.3 logs each refusal so.
 	const refusal = "node registration without introduction token: enforcement_level=strict"
-	err = poll.Until(ctx, "a server to refuse "+lateClient, func(ctx context.Context) string {
+	err = poll.Until(ctx, "a server to refuse "+lateClient, func(context.Context) string {
 		for s, mark := range marks {
 			lines, err := s.Log().Since(mark)
 			if err != nil {

@@ -102,7 +102,7 @@ func (f upgradeFlags) planned(ctx context.Context, c console, l *lab.Lab, versio
 	if len(f.nodes) > 0 {
 		done = strings.Join(f.nodes, ", ") + " now with Nomad " + version
 	}
-	return change{lab: l, plan: p, done: done, stopped: func(out *rollout.Outcome) string { return stoppedAt(ctx, l, out, version) }}, nil
+	return change{lab: l, plan: p, done: done, stopped: func(out *rollout.Outcome) string { return stoppedAt(l, out, version) }}, nil
 }
 
 // find finds, pulls or builds the version for the lab's nodes, and shows it.
@@ -138,7 +138,7 @@ func (f upgradeFlags) addSettings(ctx context.Context, c console, l *lab.Lab, p 
 }
 
 // stoppedAt returns which nodes run which version after an upgrade that stopped.
-func stoppedAt(ctx context.Context, l *lab.Lab, out *rollout.Outcome, version string) string {
+func stoppedAt(l *lab.Lab, out *rollout.Outcome, version string) string {
 	var done, others []string
 	for _, n := range rollout.Members(l) {
 		if n.NomadVersion() == version {

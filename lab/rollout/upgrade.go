@@ -106,7 +106,7 @@ func become(l *lab.Lab, to lab.Nomad) error {
 	if err := l.Become(s, p); err != nil {
 		return err
 	}
-	if err := l.SetNomad(to.Version, to.From()); err != nil {
+	if err := l.SetNomad(to); err != nil {
 		return err
 	}
 	for _, n := range Members(l) {
