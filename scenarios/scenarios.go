@@ -17,7 +17,7 @@ func All() []scenario.Scenario {
 	return []scenario.Scenario{
 		plainHTTP(), wrongRole(), gossip(), listener(), bitFlips(), bitFlipsBetweenServers(), regions(), electedAgain(), jobRuns(),
 		domainOfTheirOwn(), cfsslGuide(), vaultDenies(), vaultGuide(),
-		leafRenewal(), newAuthority(), upgraded(), leavesFirst(), expired(), reloads(),
+		leafRenewal(), newAuthority(), upgraded(), vaultRenews(), leavesFirst(), expired(), reloads(),
 		gossipKeys(), gossipAdded(), toTLS(), toTLSByUpgradeMode(), lockedOut(), aclsOn(),
 	}
 }
