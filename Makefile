@@ -39,12 +39,15 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 # Nomad comes first: building it takes longer than a test may. Then the stages: packages, then scenarios with configurations, which
 # wait for their clusters much of the time, then the proof. Running more at once is slower: a cluster costs as long as it is up. Each
 # line of output names its stage:
-#   packages-checking  Tests of packages that check whole clusters. Their agents are processes, which cost a third less than containers.
+#   packages-checking  Tests of packages that check or change whole clusters. Their agents are processes, which cost a third less than
+#                      containers.
 #   packages-waiting   Tests of packages that mostly wait: for timeouts, and for agents that hang. A timeout is longer on a busy machine,
 #                      so many of them wait at once.
 #   packages-others    Tests of the other packages.
 #   scenarios-ENGINE   The scenarios, one at a time, so that their steps can be read. Those that must fail run in parallel: they mostly
 #                      wait for a deadline. A test is skipped only if its engine, its user or its Nomad lacks something.
+#                      Those that change a running cluster run here with processes; with containers, those of them that a change of
+#                      certificates, gossip keys and ACLs needs. `make prove` runs all of them on each engine, ten times.
 #   configurations     The postures of the configurations in fixtures/config are those of their lock files, with containers.
 #   proof              Every mutation of the table, carried by an agent of a hardened lab, several to a cluster: exactly its checks fail
 #                      there. Every mutation of the hardened configuration is killed. All checks of sound clusters pass.
@@ -56,8 +59,10 @@ CLUSTERS := $(ENGINES:%=scenarios-%) configurations
 STAGES   := $(PACKAGES) $(CLUSTERS) proof
 # The names of tests that bring up many clusters, and only of those.
 PROOF := ^TestProof
-CHECKING := /(lab/inspect|cmd/nomadlab)$$
+CHECKING := /(lab/(inspect|load|observe|rehearsal|rollout)|cmd/nomadlab)$$
 WAITING := /(lab/(probe|posture|posture/catalogue)|internal/watchdog)$$
+# Scenarios of change that run with containers in `make prove` alone, and their wrong twins.
+LATER_docker := |^TestChangesCanFail$$|^TestWrongOrdersAreNoticed$$|^TestUpgradesCanFail$$|^TestWayDown$$|^TestScenarios$$/^(certificates-before-|certificates-expire-|some-reloads-|gossip-encryption-|plaintext-becomes-|rpc-upgrade-|nomad-is-upgraded-)
 # A package with slow tests starts first, so that it is not the last one running.
 LONG := /lab/report$$
 test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each engine, and the proof that every check can fail
@@ -108,7 +113,7 @@ packages-others:
 	$(call stage,pkgname,-p 2 $(RACE) -skip '$(PROOF)' $$first $$rest)
 
 $(ENGINES:%=scenarios-%): scenarios-%:
-	@$(call stage,standard-verbose,$(RACE) -parallel 4 -skip '$(PROOF)' ./scenarios -engine $*); status=$$?; \
+	@$(call stage,standard-verbose,$(RACE) -parallel 4 -skip '$(PROOF)$(LATER_$*)' ./scenarios -engine $*); status=$$?; \
 	sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/$@.json && exit $$status
 
 proof:
@@ -122,10 +127,10 @@ prove: SHELL := bash
 prove: build ## run the longer proofs: all parts built from their modules, each mutation alone, of one server with each leader, configurations as agents and releases of Nomad read them, sound ones in all forms, sound clusters ten times
 	@echo "==> prove: Nomad, Vault and consul-template build from their Go modules (Vault takes a quarter of an hour with empty caches)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfParts$$' -v ./lab/image </dev/null
-	@echo "==> prove: Vault denies what it must, and labs of it pass every check (these tests are skipped where Vault is not built)"
+	@echo "==> prove: Vault denies what it must, labs of it pass every check, and every scenario and its wrong twin on each engine (what needs Vault is skipped where it is not built)"
 	@$(NOMADLAB) --engine process image --part vault,consul-template
 	@go test -count=1 -timeout 80m ./lab/authority/vault/... </dev/null
-	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestPostureOfEachSource|TestPostureAsPublished|TestALabOfVaultStartsAgain|TestScenarios' ./scenarios -engine $$engine </dev/null || exit 1; done
+	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestPostureOfEachSource|TestPostureAsPublished|TestALabOfVaultStartsAgain|TestScenarios|TestChangesCanFail|TestWrongOrdersAreNoticed|TestUpgradesCanFail|TestWayDown' ./scenarios -engine $$engine </dev/null || exit 1; done
 	@echo "==> prove: an older Nomad, which is built, passes the checks that are for it, alone and beside the newest (skipped where it is not built)"
 	@for engine in $(ENGINES); do $(NOMADLAB) --engine $$engine image --nomad-version 1.10.5 || exit 1; done
 	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestOlderVersions' ./lab/inspect -engine $$engine </dev/null || exit 1; done
