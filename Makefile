@@ -147,6 +147,9 @@ prove: build ## run the longer proofs: all parts built from their modules, each 
 	@for engine in $(ENGINES); do \
 		echo "==> prove: each change that must lose nothing, ten times one after another ($$engine; what was seen: $(RESULTS)/changes-$$engine.txt)"; \
 		mkdir -p $(RESULTS) && set -o pipefail && go test -count=1 -timeout 80m -run '^TestProofOfChanges$$' -v ./scenarios -engine $$engine </dev/null | tee $(RESULTS)/changes-$$engine.txt || exit 1; done
+	@for engine in $(ENGINES); do \
+		echo "==> prove: Vault renews each certificate three times ($$engine; what was seen: $(RESULTS)/vault-renewal-$$engine.txt)"; \
+		mkdir -p $(RESULTS) && set -o pipefail && go test -count=1 -timeout 80m -run '^TestProofOfRenewalByVault$$' -v ./scenarios -engine $$engine </dev/null | tee $(RESULTS)/vault-renewal-$$engine.txt || exit 1; done
 	@echo "==> prove: all checks of sound configurations pass, in the forms that people write (processes)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfSoundConfigurations$$' -v ./lab/regress -engine process </dev/null
 	@echo "==> prove: every mutation of one server, while each server of its cluster leads in turn"

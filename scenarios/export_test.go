@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"nomadlab.internal/lab/rollout"
@@ -123,5 +124,25 @@ func LinesWith(name string, lines []string, text, from string) []string {
 func UpgradeEdited(edit func(*rollout.Plan)) scenario.Scenario {
 	s := upgraded()
 	s.Steps = func() []scenario.Step { return (&upgrade{edit: edit}).steps()[:2] }
+	return s
+}
+
+// VaultRenewing returns the renewal by Vault, for that many renewals of each certificate.
+func VaultRenewing(times int) scenario.Scenario { return vaultRenewing(times) }
+
+// VaultSealed returns the first steps of the renewal by Vault, with Vault sealed once the work runs.
+func VaultSealed() scenario.Scenario {
+	s := vaultRenews()
+	s.Steps = func() []scenario.Step {
+		v := &vaultRenewal{times: 1, disturb: func(ctx context.Context, t *scenario.T) error {
+			vault, err := t.Lab.Vault(ctx)
+			if err != nil {
+				return err
+			}
+			_, err = vault.Client().Call(ctx, vault.Keys().Root, http.MethodPut, "sys/seal", nil)
+			return err
+		}}
+		return v.steps()[:2]
+	}
 	return s
 }

@@ -121,15 +121,15 @@ func (v *vaultRenewal) renewed(ctx context.Context, t *scenario.T) error {
 		missing := ""
 		for _, n := range rollout.Members(t.Lab) {
 			for port, look := range portsOf(n) {
+				at := n.Name() + " " + port
 				c, err := look(ctx)
+				if invalid, is := errors.AsType[x509.CertificateInvalidError](err); is && invalid.Reason == x509.Expired {
+					expired = fmt.Errorf("%s serves a certificate that has ended: %w", at, err)
+					return ""
+				}
 				if err != nil {
 					missing = err.Error()
 					continue
-				}
-				at := n.Name() + " " + port
-				if time.Now().After(c.NotAfter) {
-					expired = fmt.Errorf("%s serves a certificate that ended at %s", at, c.NotAfter.Format(time.TimeOnly))
-					return ""
 				}
 				if seen[at] == nil {
 					seen[at] = map[string]bool{}
