@@ -85,7 +85,7 @@ func open(t *testing.T, browser chrome, content string, s screen) *openPage {
 	}
 	ctx, cancel := browser()
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 5*time.Minute) // ends a hang; a busy machine may take a minute for a page
 	t.Cleanup(cancel)
 	p := &openPage{ctx: func() context.Context { return ctx }, t: t}
 	if err := chromedp.Listen(ctx, p.record); err != nil {
