@@ -19,6 +19,22 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
+// ErrChanging is returned by BeginChange of a lab that another process or goroutine changes. It is an ErrInvalid.
+const ErrChanging = spec.InputError("another change of the lab is under way")
+
+// BeginChange reserves the lab for one change, such as a rollout: two at once would write over each other's files. Call end after it.
+// It returns ErrChanging while another change has not ended.
+func (l *Lab) BeginChange() (end func() error, err error) {
+	lock, ok, err := l.folder.LockChange()
+	if err != nil {
+		return nil, fmt.Errorf("reserve lab %s for a change: %w", l.Name(), err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%w: wait until the `nomadlab rotate` or `nomadlab upgrade` of lab %s has ended", ErrChanging, l.Name())
+	}
+	return lock.Close, nil
+}
+
 // Write writes files into the node, whether it runs or not, and replaces those that are there. The agent reads them at its next
 // reload or restart. The files belong to the node's user, whatever their Owner says.
 func (n *Node) Write(ctx context.Context, files ...engine.File) error {

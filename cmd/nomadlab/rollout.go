@@ -69,6 +69,16 @@ func (a *app) changing(f *rolloutFlags, labOf func(args []string) string,
 		if err := changeable(cmd.Context(), e, l); err != nil {
 			return err
 		}
+		if !f.dryRun {
+			end, err := l.BeginChange()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = end() }()
+			if l, err = open(cmd, e, labOf(args)); err != nil { // as the change before has left it
+				return err
+			}
+		}
 		c := a.console(cmd)
 		planned, err := planned(cmd.Context(), cmd, c, l, args)
 		if err != nil {

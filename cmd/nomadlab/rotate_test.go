@@ -37,6 +37,7 @@ func rotations(t *testing.T, u user) {
 	t.Run("ca", r.ca)
 	t.Run("gossip", r.gossip)
 	t.Run("interrupted", r.interrupted)
+	t.Run("two at once", r.twoAtOnce)
 	t.Run("refused", r.refused)
 	t.Run("start", func(t *testing.T) {
 		r.tryStart(t)
@@ -123,7 +124,7 @@ func (r rotating) dryRun(t *testing.T) {
 	contains(t, r.must(t, "rotate", "certs", r.name, "--dry-run"), "renew the certificates, in 5 steps", "the lab's own calls present a new certificate",
 		"server-1: renew the certificate", "then   reload: ", "await  client-1 is a ready client", "nothing was changed")
 	contains(t, r.must(t, "rotate", "certs", r.name, "--dry-run", "--new-paths", "--node", "client-1"), "in 1 steps", ".serial-", "agent.hcl (agent configuration)")
-	contains(t, r.must(t, "rotate", "gossip", r.name, "--dry-run"), "install the new gossip key on all servers", "remove the old gossip key")
+	contains(t, r.must(t, "rotate", "gossip", r.name, "--dry-run"), "install the new gossip key on all servers", "remove every other gossip key")
 	var planned struct {
 		Lab     string
 		Done    bool
@@ -212,6 +213,26 @@ func (r rotating) interrupted(t *testing.T) {
 		}
 	}
 	r.usable(t)
+}
+
+// twoAtOnce: while one change is under way, another is refused, and a dry run is not.
+func (r rotating) twoAtOnce(t *testing.T) {
+	before := r.serials(t)
+	end, err := r.open(t).BeginChange()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.call(t, "", "rotate", "certs", r.name); got.code != exitUsage || !strings.Contains(got.errs, "another change of the lab is under way") {
+		t.Errorf("beside another change: exit code %d, %q", got.code, got.errs)
+	}
+	contains(t, r.must(t, "rotate", "certs", r.name, "--dry-run"), "nothing was changed")
+	if after := r.serials(t); !slices.Equal(before, after) {
+		t.Errorf("the refused rotation has changed certificates: %v, then %v", before, after)
+	}
+	if err := end(); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, r.must(t, "rotate", "certs", r.name, "--node", "client-1"), "client-1 has a new certificate") // the control
 }
 
 func (r rotating) refused(t *testing.T) {

@@ -227,6 +227,16 @@ type Record struct {
 	Created time.Time `json:"created"`
 }
 
+// LockChange locks the folder for one change of the running lab; ok is false if another change has locked it. The kernel unlocks it
+// when the process ends.
+func (f Folder) LockChange() (lock *flock.Flock, ok bool, err error) {
+	lock = flock.New(filepath.Join(f.Path, "change.lock"), flock.SetPermissions(0o600))
+	if ok, err = lock.TryLock(); err != nil || !ok {
+		return nil, false, OutOfSpace(err)
+	}
+	return lock, true, nil
+}
+
 // Write writes the record into the folder, which must exist. It replaces an older one in one step.
 func (f Folder) Write(r Record) error {
 	text, err := json.MarshalIndent(r, "", "  ")

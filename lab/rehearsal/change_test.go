@@ -170,4 +170,8 @@ func TestOrders(t *testing.T) {
 	if _, _, err := rehearsal.Preview(t.Context(), o, from, hardenedWith(t, "new", "/opt/nomad/data", "/srv/nomad")); !errors.Is(err, rehearsal.ErrRefused) || !strings.Contains(err.Error(), "server-1") {
 		t.Errorf("an order of unknown nodes: %v", err)
 	}
+	o.Order = "server-1,client-1,server-1"
+	if _, _, err := rehearsal.Preview(t.Context(), o, from, hardenedWith(t, "new", "/opt/nomad/data", "/srv/nomad")); !errors.Is(err, rehearsal.ErrRefused) || !strings.Contains(err.Error(), "server-1 twice") {
+		t.Errorf("an order that names a node twice: %v", err)
+	}
 }

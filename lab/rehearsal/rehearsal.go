@@ -166,7 +166,10 @@ func prepare(ctx context.Context, o Options, from, to Side) (*rehearsal, []Strat
 
 // checkOrder returns an error for an order that names no nodes of the lab.
 func checkOrder(s Strategy, planned plan.Plan) error {
-	for _, name := range s.nodes() {
+	for i, name := range s.nodes() {
+		if slices.Contains(s.nodes()[:i], name) {
+			return fmt.Errorf("%w: the order names %s twice: a node changes once", ErrRefused, name)
+		}
 		if !slices.ContainsFunc(planned.Nodes, func(n plan.Node) bool { return n.Name == name }) {
 			var names []string
 			for _, n := range planned.Nodes {

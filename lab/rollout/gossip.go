@@ -16,7 +16,7 @@ import (
 )
 
 // RotateGossip returns the rollout that replaces the gossip key of a running cluster: the new key is installed on all servers,
-// then used, then the old one is removed. No agent is touched. Last, the new key is written into the servers' files: a server
+// then used, then every other is removed: the old one, and what a rotation that was killed has left. No agent is touched. Last, the new key is written into the servers' files: a server
 // reads the key of its files only as long as its data_dir has no keyring (command/agent/agent.go setupKeyrings), so the files are for a server
 // that loses its data_dir.
 func RotateGossip(l *lab.Lab, next string) (Plan, error) {
@@ -40,9 +40,9 @@ func RotateGossip(l *lab.Lab, next string) (Plan, error) {
 			Await:  []Await{LeaderKnown("")},
 		},
 		{
-			Title: "remove the old gossip key from all servers", Effect: Nothing,
-			Call:  Call{Do: keyring((*api.Agent).RemoveKey, old), Back: keyring((*api.Agent).InstallKey, old)},
-			Await: []Await{HasGossipKey(old, false)},
+			Title: "remove every other gossip key from all servers", Effect: Nothing,
+			Call:  Call{Do: removeOthers(next), Back: keyring((*api.Agent).InstallKey, old)},
+			Await: []Await{hasOnlyGossipKey(next)},
 		},
 	}}
 	for _, n := range l.Servers() {
@@ -99,6 +99,43 @@ func keyring(do keyOperation, key string) func(context.Context, *lab.Lab) error 
 		}
 		return nil
 	}
+}
+
+// removeOthers returns the call that removes every key but that one.
+func removeOthers(kept string) func(context.Context, *lab.Lab) error {
+	return func(ctx context.Context, l *lab.Lab) error {
+		others := map[string]bool{}
+		err := eachKeyring(l, func(_ string, r *api.KeyringResponse) error {
+			for key := range r.Keys {
+				others[key] = key != kept
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		for key, other := range others {
+			if !other {
+				continue
+			}
+			if err := keyring((*api.Agent).RemoveKey, key)(ctx, l); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// hasOnlyGossipKey waits until every server has that key in its keyring, and no other.
+func hasOnlyGossipKey(key string) Await {
+	return Await{What: "every server has the new gossip key alone", Met: func(_ context.Context, l *lab.Lab) error {
+		return eachKeyring(l, func(name string, r *api.KeyringResponse) error {
+			if r.NumNodes < len(l.Servers()) || len(r.Keys) != 1 || r.Keys[key] != r.NumNodes {
+				return fmt.Errorf("%s says that %d servers have %d keys, and %d of them the new one", name, r.NumNodes, len(r.Keys), r.Keys[key])
+			}
+			return nil
+		})
+	}}
 }
 
 // HasGossipKey waits until every server has the key in its keyring or, for has false, none has.

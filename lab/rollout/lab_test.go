@@ -163,7 +163,15 @@ func replaceAuthority(ctx context.Context, t *testing.T, l *lab.Lab) {
 
 func rotateGossip(ctx context.Context, t *testing.T, l *lab.Lab) {
 	const next = "cg8StVXbQJ0gPvMd9o7yrg=="
+	const stray = "hSHDVg6NGFIrrc6jSmiDBw==" // as a rotation that was killed leaves one
 	old := l.GossipKey()
+	c, err := l.Servers()[0].API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Agent().InstallKey(stray); err != nil {
+		t.Fatal(err)
+	}
 	p, err := rollout.RotateGossip(l, next)
 	if err != nil {
 		t.Fatal(err)
@@ -175,7 +183,7 @@ func rotateGossip(ctx context.Context, t *testing.T, l *lab.Lab) {
 	if l.GossipKey() != next {
 		t.Error("the lab does not know its new gossip key")
 	}
-	if err := rollout.HasGossipKey(old, false).Met(ctx, l); err != nil {
+	if err := errors.Join(rollout.HasGossipKey(old, false).Met(ctx, l), rollout.HasGossipKey(stray, false).Met(ctx, l)); err != nil {
 		t.Error(err)
 	}
 	if err := out.Undo(ctx, l, rollout.Options{}); err != nil {
