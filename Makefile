@@ -62,7 +62,7 @@ PROOF := ^TestProof
 CHECKING := /(lab/(inspect|load|observe|rehearsal|rollout)|cmd/nomadlab)$$
 WAITING := /(lab/(probe|posture|posture/catalogue)|internal/watchdog)$$
 # Scenarios of change that run with containers in `make prove` alone, and their wrong twins.
-LATER_docker := |^TestChangesCanFail$$|^TestWrongOrdersAreNoticed$$|^TestUpgradesCanFail$$|^TestWayDown$$|^TestScenarios$$/^(certificates-before-|certificates-expire-|some-reloads-|gossip-encryption-|plaintext-becomes-|rpc-upgrade-|nomad-is-upgraded-)
+LATER_docker := |^TestChangesCanFail$$|^TestWrongOrdersAreNoticed$$|^TestUpgradesCanFail$$|^TestWayDown$$|^TestVaultRenewalCanFail$$|^TestScenarios$$/^(certificates-before-|certificates-expire-|some-reloads-|gossip-encryption-|plaintext-becomes-|rpc-upgrade-|nomad-is-upgraded-|vault-renews-)
 # A package with slow tests starts first, so that it is not the last one running.
 LONG := /lab/report$$
 test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each engine, and the proof that every check can fail
@@ -130,7 +130,7 @@ prove: build ## run the longer proofs: all parts built from their modules, each 
 	@echo "==> prove: Vault denies what it must, labs of it pass every check, and every scenario and its wrong twin on each engine (what needs Vault is skipped where it is not built)"
 	@$(NOMADLAB) --engine process image --part vault,consul-template
 	@go test -count=1 -timeout 80m ./lab/authority/vault/... </dev/null
-	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestPostureOfEachSource|TestPostureAsPublished|TestALabOfVaultStartsAgain|TestScenarios|TestChangesCanFail|TestWrongOrdersAreNoticed|TestUpgradesCanFail|TestWayDown' ./scenarios -engine $$engine </dev/null || exit 1; done
+	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestPostureOfEachSource|TestPostureAsPublished|TestALabOfVaultStartsAgain|TestScenarios|TestChangesCanFail|TestWrongOrdersAreNoticed|TestUpgradesCanFail|TestWayDown|TestVaultRenewalCanFail' ./scenarios -engine $$engine </dev/null || exit 1; done
 	@echo "==> prove: an older Nomad, which is built, passes the checks that are for it, alone and beside the newest (skipped where it is not built)"
 	@for engine in $(ENGINES); do $(NOMADLAB) --engine $$engine image --nomad-version 1.10.5 || exit 1; done
 	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestOlderVersions' ./lab/inspect -engine $$engine </dev/null || exit 1; done
