@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -38,7 +39,7 @@ type Line struct {
 // Timeline returns what was recorded so far, merged, from the first event to the end of the last one. Without events, Started
 // and Ended are zero. Callers may set them, and Load, afterwards.
 func (r *Recorder) Timeline(title string, nodes ...Node) Timeline {
-	t := Timeline{Title: title, Nodes: slices.Clone(nodes), Events: Merge(r.Events())}
+	t := Timeline{Title: strings.TrimSuffix(title, "."), Nodes: slices.Clone(nodes), Events: Merge(r.Events())}
 	if len(t.Events) > 0 {
 		t.Started, t.Ended = t.Events[0].At, t.Events[0].At
 	}
