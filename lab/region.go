@@ -109,10 +109,13 @@ func (l *Lab) regionReady(ctx context.Context, r region) error {
 	return nil
 }
 
-// ClientReady returns an error unless the servers of the client's region have it as ready now and reach it.
+// ClientReady returns an error unless the servers of the client's region have it as ready now and reach it. A client that does not
+// run is not ready. It may be an extra node.
 func (n *Node) ClientReady(ctx context.Context) error {
-	r := n.lab.region(n.Region())
-	return region{r.name, append(members(r.nodes, pki.Server), n)}.clientsReady(ctx)
+	if n.Role() != pki.Client || !n.HTTP().IsValid() {
+		return fmt.Errorf("%s is no client that runs", n.ref())
+	}
+	return n.lab.region(n.Region()).ready(ctx, []*Node{n})
 }
 
 // waitElected waits until clients may be started: every region has elected a leader and, on an engine without containers,
@@ -188,7 +191,10 @@ func (r region) leader(ctx context.Context, servers []*Node) (*Node, error) {
 }
 
 // clientsReady returns an error unless every running client is ready.
-func (r region) clientsReady(ctx context.Context) error {
+func (r region) clientsReady(ctx context.Context) error { return r.ready(ctx, r.clients()) }
+
+// ready returns an error unless each of the clients is ready.
+func (r region) ready(ctx context.Context, clients []*Node) error {
 	c, err := r.api()
 	if err != nil {
 		return err
@@ -206,12 +212,12 @@ func (r region) clientsReady(ctx context.Context) error {
 			ready[n.Name] = n.ID
 		}
 	}
-	if err := eachNode(r.clients(), func(n *Node) error { return n.checkStatus(ctx, status[n.Name()]) }); err != nil {
+	if err := eachNode(clients, func(n *Node) error { return n.checkStatus(ctx, status[n.Name()]) }); err != nil {
 		return err
 	}
 	// The status may be that of an earlier start: a new leader gives every node that it finds five minutes
 	// (nomad/heartbeat.go:86). Only the running client itself can answer a request for its statistics.
-	return eachNode(r.clients(), func(n *Node) error {
+	return eachNode(clients, func(n *Node) error {
 		if _, err := c.Nodes().Stats(ready[n.Name()], query(ctx)); err != nil {
 			return fmt.Errorf("%s does not answer through its servers yet: %w", n.Name(), err)
 		}

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/rollout"
 	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/timeline"
@@ -66,6 +67,43 @@ func TestRotateGossipRefusesAKeyThatIsNone(t *testing.T) {
 		if err == nil || key != "" && strings.Contains(err.Error(), key) {
 			t.Errorf("%s: want an error without the key, got: %v", what, err)
 		}
+	}
+}
+
+// TestClientReady: a client is ready while it runs and its servers reach it, and an extra node is looked at as any other.
+func TestClientReady(t *testing.T) {
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(1), spec.ExtraNodes(spec.ExtraNode{Name: "late", Role: pki.Client}))
+	ctx := t.Context()
+	late, err := l.Node("late")
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := l.Clients()[0]
+	if err := client.ClientReady(ctx); err != nil {
+		t.Error(err)
+	}
+	if late.ClientReady(ctx) == nil {
+		t.Error("an extra node that was not started is ready")
+	}
+	if err := late.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := poll.Until(ctx, "late to be ready", func(ctx context.Context) string {
+		if err := late.ClientReady(ctx); err != nil {
+			return err.Error()
+		}
+		return ""
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Kill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if client.ClientReady(ctx) == nil {
+		t.Error("a client that was killed is ready")
+	}
+	if l.Servers()[0].ClientReady(ctx) == nil {
+		t.Error("a server is a ready client")
 	}
 }
 
