@@ -165,7 +165,7 @@ func restartCheck(ctx context.Context, t T, l *lab) {
 	after, err := l.Engine.RestartProgram(ctx, n.Ref, engine.Restart{Grace: deadline.Hang})
 	must(t, err)
 	if !after.Running || after.ID != before.ID || after.Address != before.Address || !maps.Equal(after.Endpoints, before.Endpoints) || !after.Started.Equal(before.Started) {
-		t.Errorf("state %+v, and before %+v", after, before)
+		t.Errorf("after it: running %v, at %s, endpoints %v; before: %v, %s, %v", after.Running, after.Address, after.Endpoints, before.Running, before.Address, before.Endpoints)
 	}
 	l.wantLog(ctx, t, n, "up\nasked\nup\n")
 	l.wantHeard(t, heard, "asked")

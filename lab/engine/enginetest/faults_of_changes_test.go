@@ -107,18 +107,7 @@ func faultsOfRestarts() []fault {
 				return states[0], err
 			}
 		}},
-		{"RestartProgram", "the program has no time to end", "the log of", func(b *faultyEngine, cancelCheck func()) {
-			b.restart = func(ctx context.Context, r engine.Ref, o engine.Restart) (engine.State, error) {
-				program := engine.Command{Args: []string{"sh", "-c", `kill -s STOP "$(cat program)"`}} // it cannot say that it was asked
-				_, err := b.Engine.Exec(ctx, r, program)
-				o.Grace = 0
-				s, failed := b.Engine.RestartProgram(ctx, r, o)
-				err = errors.Join(err, failed, b.awaitLog(ctx, r, "up\nup\n"))
-				cancelCheck()
-				return s, err
-			}
-		}},
-		{"RestartProgram", "published ports are lost", "state {Ref", func(b *faultyEngine, _ func()) {
+		{"RestartProgram", "published ports are lost", "endpoints map[];", func(b *faultyEngine, _ func()) {
 			b.eachRestart(func(s *engine.State) { s.Endpoints = nil })
 		}},
 		{"RestartProgram", "followers end", "a follower reads", func(b *faultyEngine, _ func()) {
